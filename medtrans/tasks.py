@@ -1,0 +1,127 @@
+"""The two words that everything else is said with: a task, and the cases that show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtrans.errors import ConfigError, DataError
+
+IGNORE_LABEL = 255
+"""Label of pixels that are neither sampled, trained on nor scored."""
+
+
+@dataclass(frozen=True, order=True)
+class TaskName:
+    """What is segmented, in which contrast, at which site: ``domain/modality/structure``.
+
+    >>> TaskName.parse("fets-22/T1CE/ET").modality
+    'T1CE'
+    """
+
+    domain: str
+    modality: str
+    structure: str
+
+    @classmethod
+    def parse(cls, text: str) -> TaskName:
+        """Read ``domain/modality/structure``; raises ConfigError for anything else."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts):
+            raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
+        return cls(*parts)
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.modality}/{self.structure}"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One labelled image: a volume, one slice of a volume, or a photograph.
+
+    Attributes:
+        id: unique within a task, for example ``patient07`` or ``patient07/z081``.
+        image: float32, shape (channels, *spatial), finite, preprocessed. In MRI the background is exactly 0.
+        label: uint8, shape (*spatial): class indices 0..K-1, or ``IGNORE_LABEL``.
+        spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 for photographs: pixels).
+        subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
+        height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; otherwise None.
+    """
+
+    id: str
+    image: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    spacing_mm: tuple[float, ...]
+    subject: str = ""
+    height: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.subject:
+            object.__setattr__(self, "subject", self.id)
+        if self.image.shape[1:] != self.label.shape:
+            raise DataError(
+                f"case '{self.id}': image is {_size(self.image.shape[1:])} but label is {_size(self.label.shape)}; "
+                "were they resampled apart?"
+            )
+        if len(self.spacing_mm) != self.label.ndim:
+            raise DataError(
+                f"case '{self.id}': {len(self.spacing_mm)} spacings for {self.label.ndim} axes; give one per axis"
+            )
+        if not np.isfinite(self.image).all():
+            raise DataError(f"case '{self.id}': image holds NaN or infinite values; repair the file or leave it out")
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes, 2 or 3."""
+        return self.label.ndim
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A named task with its cases.
+
+    Attributes:
+        name: domain, modality and structure.
+        cases: at least one, all with the same number of spatial axes and channels.
+        class_names: names of the classes 0..K-1; class 0 is the background in medical tasks.
+        notes: what a reader should know (slices left out, labels derived ...), one sentence each.
+    """
+
+    name: TaskName
+    cases: tuple[Case, ...]
+    class_names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.cases:
+            raise DataError(f"task '{self.name}': no cases; check the root folder and the list of cases")
+        shapes = {(case.ndim, case.image.shape[0]) for case in self.cases}
+        if len(shapes) > 1:
+            raise DataError(f"task '{self.name}': cases differ in (spatial axes, channels): {sorted(shapes)}")
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects in order of first appearance."""
+        return tuple(dict.fromkeys(case.subject for case in self.cases))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K, background included."""
+        return len(self.class_names)
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of each image."""
+        return int(self.cases[0].image.shape[0])
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes of each case, 2 or 3."""
+        return self.cases[0].ndim
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,16 @@
+"""Fixtures that every room's tests use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_root() -> Path:
+    """The folder of reference numbers and real scans beside the checkout; tests that need it skip where it is absent."""
+    root = Path(__file__).resolve().parents[2] / "shared"
+    if not root.is_dir():
+        pytest.skip(f"{root.name}/ with golden numbers and real scans is not beside this checkout")
+    return root
