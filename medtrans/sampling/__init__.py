@@ -1,0 +1,20 @@
+"""Which pixels to look at: near the edges of a segmentation, or anywhere.
+
+Transferability is decided where classes meet, so the boundary sampler draws from a band of given width in millimetres
+around the edges. Every subject gives the same number of pixels; on request, every class of every subject does.
+"""
+
+from medtrans.sampling.candidates import Candidates, Weighting, boundary_candidates, uniform_candidates
+from medtrans.sampling.edges import edge_distance_mm
+from medtrans.sampling.pixels import Kind, PixelSample, sample_pixels
+
+__all__ = [
+    "Candidates",
+    "Kind",
+    "PixelSample",
+    "Weighting",
+    "boundary_candidates",
+    "edge_distance_mm",
+    "sample_pixels",
+    "uniform_candidates",
+]

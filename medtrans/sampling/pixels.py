@@ -1,0 +1,90 @@
+"""Repeated samples over one set of pixels, so that a model runs once for all repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtrans.errors import SamplingError, did_you_mean
+from medtrans.sampling.candidates import Candidates, Weighting, boundary_candidates, uniform_candidates
+from medtrans.tasks import Case
+
+Kind = Literal["boundary", "uniform"]
+
+
+@dataclass(frozen=True, eq=False)
+class PixelSample:
+    """K samples of N pixels each, held as the U different pixels among them.
+
+    Attributes:
+        case_index: int64 (U,), index into the cases.
+        position: int64 (U, ndim), the pixel in its case's label map.
+        label: uint8 (U,), its class.
+        repetitions: K arrays, int64 (N,), sorted indices into the U pixels.
+        notes: what a reader of the result should know, one sentence each.
+    """
+
+    case_index: NDArray[np.int64]
+    position: NDArray[np.int64]
+    label: NDArray[np.uint8]
+    repetitions: tuple[NDArray[np.int64], ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def sample_pixels(
+    cases: Sequence[Case],
+    *,
+    kind: Kind = "boundary",
+    n_pixels: int = 10_000,
+    repetitions: int = 10,
+    band_mm: float = 4.0,
+    weighting: Weighting = "uniform",
+    balance_classes: bool = False,
+    rng: np.random.Generator,
+) -> PixelSample:
+    """Draw ``n_pixels`` pixels, ``repetitions`` times, independently, each time without replacement.
+
+    ``kind="boundary"`` draws from ``boundary_candidates``; ``kind="uniform"`` from ``uniform_candidates``, which need
+    neither ``band_mm`` nor ``weighting``. Where fewer pixels exist than asked for, all are used and a note says so.
+
+    Raises:
+        SamplingError: nothing can be drawn, or a setting makes no sense.
+    """
+    for name, count in (("n_pixels", n_pixels), ("repetitions", repetitions)):
+        if count < 1:
+            raise SamplingError(f"{name} is {count}; give at least 1")
+    if kind not in get_args(Kind):
+        raise SamplingError(f"unknown sampler '{kind}'; {did_you_mean(kind, get_args(Kind))}")
+    if kind == "boundary":
+        found = boundary_candidates(cases, band_mm=band_mm, weighting=weighting, balance_classes=balance_classes)
+    else:
+        found = uniform_candidates(cases, balance_classes=balance_classes)
+    draws = [found.draw(n_pixels, rng) for _ in range(repetitions)]
+    used, indices = np.unique(np.concatenate(draws), return_inverse=True)
+    return PixelSample(
+        case_index=found.case_index[used].astype(np.int64),
+        position=found.position[used].astype(np.int64),
+        label=found.label[used],
+        repetitions=tuple(indices.reshape(repetitions, -1)),
+        notes=found.notes + _shortage_notes(found, n_pixels, balance_classes),
+    )
+
+
+def _shortage_notes(found: Candidates, n_pixels: int, balance_classes: bool) -> tuple[str, ...]:
+    if len(found) < n_pixels:
+        return (
+            f"Only {len(found)} pixels can be drawn, {n_pixels} were asked for: every repetition uses all of them.",
+        )
+    n_strata = len(found.capacities)
+    n_small = np.count_nonzero(found.capacities * n_strata < n_pixels)
+    if not n_small:
+        return ()
+    strata = "classes of a subject" if balance_classes else "subjects"
+    return (f"{n_small} of {n_strata} {strata} have fewer pixels than an equal share; the others give more.",)
