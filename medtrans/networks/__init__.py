@@ -1,0 +1,26 @@
+"""Architectures by name, and the feature map that their last layer reads."""
+
+from __future__ import annotations
+
+from medtrans.networks.definitions import (
+    READABLE,
+    TRAINABLE,
+    build_network,
+    network_arguments,
+    network_definition,
+    network_skeleton,
+    size_divisor,
+)
+from medtrans.networks.penultimate import forward_with_features, penultimate_layer
+
+__all__ = [
+    "READABLE",
+    "TRAINABLE",
+    "build_network",
+    "forward_with_features",
+    "network_arguments",
+    "network_definition",
+    "network_skeleton",
+    "penultimate_layer",
+    "size_divisor",
+]

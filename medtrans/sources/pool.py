@@ -1,0 +1,93 @@
+"""A folder of sources."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from medtrans.errors import BundleError, MedtransWarning, did_you_mean
+from medtrans.sources.bundle import METADATA_FILE, WEIGHTS_FILE, Source, read_bundle
+
+
+class Pool:
+    """All bundles under a folder, read without their weights.
+
+    A source's name is its folder relative to the pool. Hidden folders are left out: unfinished training lies there.
+    A bundle that is broken or refused is left out with a `MedtransWarning`, and `broken` says why.
+
+    Attributes:
+        root: the folder.
+        sources: the readable sources, by name.
+        broken: name and reason of every bundle that was left out.
+
+    Raises:
+        BundleError: there is no such folder, or no source in it can be read.
+    """
+
+    root: Path
+    sources: tuple[Source, ...]
+    broken: Mapping[str, str]
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise BundleError(f"pool '{self.root}': no such folder; train sources into it, or check the path")
+        sources: dict[str, Source] = {}
+        broken: dict[str, str] = {}
+        for folder in sorted(_bundle_folders(self.root)):
+            name = folder.relative_to(self.root).as_posix()
+            try:
+                sources[name] = read_bundle(folder, name)
+            except BundleError as error:
+                broken[name] = str(error)
+                warnings.warn(f"source '{name}' is left out: {error}", MedtransWarning, stacklevel=2)
+        if not sources:
+            raise BundleError(f"pool '{self.root}': {_why_empty(self.root, broken)}")
+        self.sources = tuple(sources[name] for name in sorted(sources))
+        self.broken = MappingProxyType(broken)
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(self.sources)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, name: str) -> Source:
+        """The source of that name; raises BundleError for others."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        if name in self.broken:
+            raise BundleError(f"source '{name}' is left out: {self.broken[name]}")
+        raise BundleError(f"pool '{self.root}' has no source '{name}'; {did_you_mean(name, self.names)}")
+
+    def __repr__(self) -> str:
+        return f"Pool({str(self.root)!r}: {len(self.sources)} sources, {len(self.broken)} left out)"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the readable sources, in order."""
+        return tuple(source.name for source in self.sources)
+
+
+def _why_empty(root: Path, broken: Mapping[str, str]) -> str:
+    if broken:
+        return f"none of its {len(broken)} bundles can be read; {next(iter(broken.values()))}"
+    if _holds_bundle(root):
+        return "is a bundle itself; give the folder above"
+    return "holds no MONAI bundles; train sources into it, or check the path"
+
+
+def _bundle_folders(root: Path) -> Iterator[Path]:
+    """Folders that hold a bundle, or the pieces of one. A link is followed to a bundle, but no further."""
+    for folder, subfolders, _ in os.walk(root):
+        visible = [Path(folder) / name for name in subfolders if not name.startswith(".")]
+        yield from filter(_holds_bundle, visible)
+        subfolders[:] = [path.name for path in visible if not _holds_bundle(path)]
+
+
+def _holds_bundle(folder: Path) -> bool:
+    return any((folder / file).exists() for file in (METADATA_FILE, WEIGHTS_FILE))

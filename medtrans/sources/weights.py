@@ -1,0 +1,106 @@
+"""Weights of a network: written as MONAI does, read without running anything that a pickle may hold."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from medtrans.errors import BundleError, NetworkError
+from medtrans.networks import network_skeleton
+
+_WRAPPERS = ("model", "state_dict", "network", "net")  # keys under which checkpoints keep the weights
+
+
+def write_weights(file: Path, network: nn.Module) -> None:
+    """Write the state dictionary, on the CPU, as ``models/model.pt`` of a bundle holds it. Raises OSError."""
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    # torch's own writer says "unexpected pos" when the disk is full; a file of Python's says what happened.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    file.write_bytes(buffer.getbuffer())
+
+
+def load_network(file: Path, definition: Mapping[str, Any]) -> nn.Module:
+    """Build the network and fill it with the weights of the file, on the CPU, as float32, in evaluation mode.
+
+    The network is built without memory for weights, which come from the file alone: a definition that claims to be
+    enormous costs nothing before its shapes are compared.
+
+    Raises:
+        BundleError: the file holds anything but tensors, or they do not fit; the first key that does not is named.
+    """
+    try:
+        network = network_skeleton(definition)
+    except NetworkError as error:
+        raise BundleError(f"{file}: {error}") from error
+    weights = _read_weights(file)
+    check_fit(file, weights, network)
+    network.load_state_dict(weights, assign=True)
+    return network.float().eval()
+
+
+def _read_weights(file: Path) -> dict[str, Tensor]:
+    if _is_torchscript(file):
+        raise BundleError(f"{file}: refused, it is a TorchScript archive, which is code; ask for a state dictionary")
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken or malicious file makes torch raise almost anything
+        raise BundleError(f"{file}: refused, {_reason(error)}; copy it again, or ask for a state dictionary") from error
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise BundleError(f"{file}: holds {type(content).__name__}, not a state dictionary")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise BundleError(f"{file}: '{key}' is {type(value).__name__}, not a tensor; is this a state dictionary?")
+    if all(key.startswith("module.") for key in content):  # saved from DataParallel
+        content = {key.removeprefix("module."): value for key, value in content.items()}
+    return dict(content)
+
+
+def check_fit(file: Path, weights: Mapping[str, Tensor], network: nn.Module) -> None:
+    """Compare weights with what the network expects; raises BundleError naming the first that differs."""
+    expected = network.state_dict()
+    kind = type(network).__name__
+    for key, value in expected.items():
+        if key not in weights:
+            raise BundleError(f"{file}: '{key}' of {kind} is missing; does configs/inference.json define this network?")
+        if weights[key].shape != value.shape:
+            raise BundleError(
+                f"{file}: '{key}' has shape {tuple(weights[key].shape)} but {kind} expects {tuple(value.shape)}; "
+                "does configs/inference.json define this network?"
+            )
+        if (
+            weights[key].layout != torch.strided
+            or weights[key].dtype.is_floating_point != value.dtype.is_floating_point
+        ):
+            raise BundleError(f"{file}: '{key}' is {weights[key].dtype}, {weights[key].layout}, not {value.dtype}")
+        if not torch.isfinite(weights[key]).all():
+            raise BundleError(f"{file}: '{key}' holds NaN or infinite values; train the source again")
+    unexpected = [key for key in weights if key not in expected]
+    if unexpected:
+        raise BundleError(f"{file}: '{unexpected[0]}' is not part of {kind}; does configs/inference.json define it?")
+
+
+def _is_torchscript(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _reason(error: Exception) -> str:
+    """One line out of torch's page of advice, which for weights_only would be to run the file anyway."""
+    if isinstance(error, pickle.UnpicklingError):
+        return "it is broken or holds more than tensors, which could run code when loaded"
+    return f"it cannot be read as weights ({getattr(error, 'strerror', None) or type(error).__name__})"

@@ -1,0 +1,109 @@
+"""Pools: found at any depth, the broken ones named, the rest there."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medtrans.errors import BundleError, MedtransWarning
+from medtrans.sources import Pool, Signature, Source
+from medtrans.tasks import TaskName
+
+NAMES = ("open-ms/FLAIR/lesion", "open-ms/T1/GM", "iseg/T1/CSF")
+
+
+@pytest.fixture
+def root(write: Callable[..., Source], tmp_path: Path) -> Path:
+    for name in NAMES:
+        write(TaskName.parse(name))
+    return tmp_path / "pool"
+
+
+def test_sources_by_name_in_order(root: Path) -> None:
+    pool = Pool(root)
+    assert pool.names == tuple(sorted(NAMES))
+    assert [source.name for source in pool] == sorted(NAMES)
+    assert len(pool) == 3
+    assert pool["iseg/T1/CSF"].task == TaskName("iseg", "T1", "CSF")
+    assert pool["iseg/T1/CSF"].path == root / "iseg/T1/CSF"
+    assert not pool.broken
+
+
+def test_no_warning_for_a_sound_pool(root: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Pool(root)
+
+
+def test_bundles_of_others_beside_ours(root: Path, zoo_bundle: Path) -> None:
+    zoo_bundle.rename(root / "brats_mri_segmentation")
+    assert Pool(root)["brats_mri_segmentation"].out_channels == 3
+
+
+def test_broken_bundles_are_left_out_with_their_reasons(root: Path) -> None:
+    (root / "iseg/T1/CSF/configs/metadata.json").unlink()
+    (root / "open-ms/T1/GM/models/model.pt").unlink()
+    with pytest.warns(MedtransWarning) as caught:
+        pool = Pool(root)
+    assert pool.names == ("open-ms/FLAIR/lesion",)
+    assert set(pool.broken) == {"iseg/T1/CSF", "open-ms/T1/GM"}
+    assert "metadata.json: missing" in pool.broken["iseg/T1/CSF"]
+    assert "model.pt: missing" in pool.broken["open-ms/T1/GM"]
+    assert ["'iseg/T1/CSF' is left out" in str(w.message) for w in caught] == [True, False]
+    with pytest.raises(BundleError, match=r"is left out: .*model\.pt"):
+        pool["open-ms/T1/GM"]
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(root: Path) -> None:
+    with pytest.raises(BundleError, match="did you mean 'open-ms/T1/GM'"):
+        Pool(root)["open-ms/T1/GN"]
+
+
+def test_unfinished_training_is_no_source(root: Path) -> None:
+    (root / "iseg/T1/CSF").rename(root / ".partial")
+    (root / "open-ms/T1/GM").rename(root / "open-ms/T1/.GM.0123abcd")
+    assert Pool(root).names == ("open-ms/FLAIR/lesion",)
+
+
+def test_links_are_followed_to_a_bundle_and_no_further(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/linked").symlink_to(root / "iseg/T1/CSF")
+    (tmp_path / "other/round").symlink_to(tmp_path / "other")
+    assert Pool(tmp_path / "other").names == ("linked",)
+
+
+def test_pools_that_are_none(tmp_path: Path, root: Path) -> None:
+    with pytest.raises(BundleError, match="no such folder"):
+        Pool(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match="holds no MONAI bundles"):
+        Pool(tmp_path / "empty")
+    with pytest.raises(BundleError, match="is a bundle itself"):
+        Pool(root / "iseg/T1/CSF")
+
+
+@pytest.mark.filterwarnings("ignore::medtrans.errors.MedtransWarning")
+def test_a_pool_of_broken_bundles_only(root: Path) -> None:
+    for name in NAMES:
+        (root / name / "models/model.pt").unlink()
+    with pytest.raises(BundleError, match=r"none of its 3 bundles can be read; .*iseg/T1/CSF/models/model\.pt"):
+        Pool(root)
+
+
+def test_sixteen_sources_of_full_size_are_read_in_no_time(write: Callable[..., Source], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(16):
+        task = TaskName("site", "T1", f"structure{i}")
+        told = Signature(task, 1, rng.random((10_000, 16), dtype=np.float32), np.zeros(10_000, dtype=np.uint8))
+        write(task, signature=told)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert len(Pool(tmp_path / "pool")) == 16
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 16 * 0.05
