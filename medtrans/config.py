@@ -85,9 +85,9 @@ class FilterSettings(Settings):
     """Which sources to drop before any model runs."""
 
     modality: bool = True
-    max_modality_distance: Positive = 0.25
+    max_modality_distance: Positive = 0.45
     roi: bool = True
-    min_shape_similarity: Annotated[float, Field(ge=0, le=1)] = 0.2
+    min_shape_similarity: Annotated[float, Field(gt=0, le=1)] = 0.2
     min_pool: Count = 4  # never leave fewer sources than this
 
 
