@@ -1,0 +1,153 @@
+"""What a layout finds in a folder: an index of files, no voxels read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medtrans.errors import DataError, did_you_mean
+from medtrans.tasks import IGNORE_LABEL
+
+LABEL = "label"
+"""Name of the label map in data sets that have one per case."""
+
+_SYNONYMS = {
+    "T1": ("t1", "t1n", "t1w"),
+    "T1CE": ("t1ce", "t1c", "t1gd"),
+    "T2": ("t2", "t2w"),
+    "FLAIR": ("flair", "t2f"),
+}
+_CANONICAL = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms}
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One modality of a case: a file, or one channel (last axis) of a 4-D file."""
+
+    path: Path
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of one case: images by modality, label maps by name."""
+
+    id: str
+    images: Mapping[str, ImageFile]
+    labels: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Something that can be segmented: the values that show it in a label map."""
+
+    values: tuple[int, ...]
+    label_map: str = LABEL
+    note: str = ""  # what a reader of the task should know
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The cases under a folder, and what can be asked of them.
+
+    Attributes:
+        root: the folder.
+        cases: in natural order (``subject-2`` before ``subject-10``), unlabelled ones included.
+        structures: by name; a region such as WT is the union of several values.
+        codings: for each label map, the ways its values may be written: value in the file to value in ``structures``.
+        notes: what a reader should know, one sentence each.
+    """
+
+    root: Path
+    cases: tuple[CaseFiles, ...]
+    structures: Mapping[str, Structure]
+    codings: Mapping[str, tuple[Mapping[int, int], ...]]
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.cases:
+            raise DataError(f"{self.root}: no cases of this layout found; check the root folder and the format")
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Every modality that some case has, in order of first appearance."""
+        return tuple(dict.fromkeys(modality for case in self.cases for modality in case.images))
+
+    def classes(self, structure: str) -> dict[str, Structure]:
+        """The foreground classes of a task by name: one structure, or several joined by ``+``."""
+        names = [structure] if structure in self.structures else structure.split("+")
+        for name in names:
+            if name not in self.structures:
+                raise DataError(f"structure '{name}' is not in {self.root}; {did_you_mean(name, self.structures)}")
+        if len(set(names)) < len(names):
+            raise DataError(f"structure '{structure}' names one structure twice; name each once")
+        return {name: self.structures[name] for name in names}
+
+    def choose(self, ids: Sequence[str] | None, label_maps: Iterable[str]) -> list[CaseFiles]:
+        """The cases with these ids, in the order asked for; None: every case that has the label maps."""
+        needed = set(label_maps)
+        if ids is None:
+            chosen = [case for case in self.cases if needed <= case.labels.keys()]
+            if not chosen:
+                raise DataError(f"{self.root}: none of {len(self.cases)} cases has a label map; add label files")
+            return chosen
+        by_id = {case.id: case for case in self.cases}
+        for case_id in ids:
+            if case_id not in by_id:
+                raise DataError(f"case '{case_id}' is not in {self.root}; {did_you_mean(case_id, by_id)}")
+            for name in sorted(needed - by_id[case_id].labels.keys()):
+                raise DataError(f"case '{case_id}' has no {name} map in {self.root}; add it or leave the case out")
+        return [by_id[case_id] for case_id in dict.fromkeys(ids)]
+
+    def image(self, case: CaseFiles, modality: str) -> ImageFile:
+        """The case's file of one modality; raises DataError where it has none."""
+        if modality in case.images:
+            return case.images[modality]
+        if modality not in self.modalities:
+            raise DataError(f"modality '{modality}' is not in {self.root}; {did_you_mean(modality, self.modalities)}")
+        raise DataError(f"case '{case.id}' has no {modality} image in {self.root}; add it or leave the case out")
+
+
+def coded_structures(
+    values: Mapping[str, tuple[int, ...]], ignore: Sequence[int] = ()
+) -> tuple[dict[str, Structure], dict[int, int]]:
+    """Structures and coding of a described data set: the values that it names, numbered 1.. in ascending order."""
+    named = sorted({value for of in values.values() for value in of} - {0})
+    coding = (
+        {0: 0} | {value: number for number, value in enumerate(named, start=1)} | dict.fromkeys(ignore, IGNORE_LABEL)
+    )
+    return {name: Structure(tuple(coding[value] for value in of)) for name, of in values.items()}, coding
+
+
+def canonical_modality(name: str) -> str:
+    """T1, T1CE, T2 or FLAIR for their usual synonyms (t1gd, t1n, t2f ...), any other name as it is."""
+    return _CANONICAL.get(name.lower(), name)
+
+
+def natural_order(text: object) -> list[Any]:
+    """Sort key that compares digits as numbers: subject-2 before subject-10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part]
+
+
+def visible_files(root: Path) -> list[Path]:
+    """Every file below a folder in natural order, without those in, or named as, hidden ones (``._x``, ``.git/x``)."""
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; check the root folder")
+    found = (path for path in root.rglob("*") if not _is_hidden(path.relative_to(root)) and path.is_file())
+    return sorted(found, key=natural_order)
+
+
+def add_once(files: dict[str, Any], key: str, value: Any, case_id: str) -> None:
+    """``files[key] = value``; raises DataError where the case already has such a file."""
+    if key in files:
+        raise DataError(
+            f"case '{case_id}': more than one {key} file below the root; give one copy of the data set as root"
+        )
+    files[key] = value
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,165 @@
+"""From a volume and its label map to the arrays of a case, by MONAI's transforms.
+
+Orientation RAS, crop to the brain's bounding box, optional resampling, z-score inside the brain, background exactly 0.
+Label maps take the nearest neighbour: on small multiple-sclerosis lesions (patient07 of open-ms) it keeps the volume
+within 3 % from 1 to 1.5 mm and to 0.8 mm, where linear interpolation with a threshold of one half loses 5 and 12 %.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.transforms import (
+    Compose,
+    CropForegroundd,
+    MaskIntensity,
+    NormalizeIntensity,
+    Orientationd,
+    Spacingd,
+    Transform,
+)
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medtrans.config import PreprocessingSettings
+from medtrans.data.files import Volume
+from medtrans.errors import ConfigError, DataError
+from medtrans.tasks import IGNORE_LABEL
+
+_NOISE = 5.0  # standard deviations of the background that a voxel must stand out from it
+_FAINT = 0.001  # of the bright end of the image: interpolation leaves less than this far from the head
+_SMALLEST_HEAD = 0.01  # of the field of view
+_NOTABLE = 0.01  # share of a structure outside the brain that is worth a note
+_NEVER_BACKGROUND = np.float32(1e-6)  # for a voxel of the brain that is exactly at the mean
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A preprocessed volume, cropped to the brain's bounding box.
+
+    Attributes:
+        image: float32, shape (x, y, z): mean 0, standard deviation 1 inside the brain; exactly 0 outside, only there.
+        label: uint8, shape (x, y, z).
+        spacing_mm: after resampling.
+        first_slice: index of slice 0 along the last axis of the reoriented file (before resampling).
+        notes: one sentence each.
+    """
+
+    image: NDArray[np.float32]
+    label: NDArray[np.uint8]
+    spacing_mm: tuple[float, float, float]
+    first_slice: int
+    notes: tuple[str, ...]
+
+
+def preprocess(image: Volume, label: NDArray[np.uint8], settings: PreprocessingSettings) -> Prepared:
+    """Preprocess one image with its label map (same grid).
+
+    In two dimensions resampling is in the plane of the slices (the first two axes) only, so that a slice of the result
+    is a slice of the file. Volumes of unknown orientation keep the axes of the file.
+    """
+    brain = brain_mask(image.voxels)
+    arrays = {"image": image.voxels, "label": label.astype(np.float32), "brain": brain.astype(np.float32)}
+    stored = {name: _with_affine(array, image.affine) for name, array in arrays.items()}
+    data = Compose(_transforms(image.oriented, settings))(stored)
+    inside = data["brain"][0].numpy() > 0
+    spacing = [round(mm, 6) for mm in data["image"].pixdim.tolist()]
+    return Prepared(
+        image=_normalised(image, data["image"], inside),
+        label=data["label"][0].numpy().astype(np.uint8),
+        spacing_mm=(spacing[0], spacing[1], spacing[2]),
+        first_slice=int(data["first_voxel"][2]),
+        notes=_notes(brain, label),
+    )
+
+
+def brain_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """All that is not background: the brain of a skull-stripped image, the head where the skull is still there.
+
+    The background is what the six outer faces of the volume show (their median). A voxel stands out from it by five of
+    its standard deviations (from the median absolute deviation, so that a neck in the lowest slices does not count) and
+    by a thousandth of the bright end of the image; to either side, for images that were normalised before. The mask is
+    the largest connected part of these voxels, its holes filled. An image in which less than a hundredth stands out has
+    no air around the body (a crop, a prostate) and is taken whole.
+
+    Stronger ringing, within a voxel of the edge, stays in the mask: on open-ms the mask holds 99.9 % of the tissue and
+    exceeds it by 1 to 2 %. Where a scan with its skull is padded with exact zeros, the noise of its air may be taken
+    for the head.
+    """
+    faces = np.concatenate([voxels.take([0, -1], axis).ravel() for axis in range(3)])
+    background = np.median(faces)
+    noise = 1.4826 * np.median(np.abs(faces - background))
+    contrast = np.abs(voxels - background)
+    stands_out = contrast > _NOISE * noise
+    if np.count_nonzero(stands_out) < _SMALLEST_HEAD * voxels.size:
+        return np.ones(voxels.shape, bool)
+    stands_out &= contrast > _FAINT * np.quantile(contrast[stands_out], 0.99)
+    return _without_holes(_largest_part(stands_out))
+
+
+def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return np.asarray(parts == sizes.argmax())
+
+
+def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    # Many times as fast as scipy's binary_fill_holes, which dilates step by step from the border.
+    outside, _ = ndimage.label(~np.pad(mask, 1))
+    return np.asarray(outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
+
+
+def _transforms(oriented: bool, settings: PreprocessingSettings) -> list[Transform]:
+    keys = ("image", "label", "brain")
+    orientation = [Orientationd(keys, axcodes="RAS", labels=None)] if oriented else []
+    crop = CropForegroundd(keys, source_key="brain", start_coord_key="first_voxel", end_coord_key=None)
+    spacing_mm = _target_spacing_mm(settings)
+    mode = ("bilinear", "nearest", "nearest")
+    resampling = [Spacingd(keys, pixdim=spacing_mm, mode=mode, dtype=torch.float32)] if spacing_mm else []
+    return [*orientation, crop, *resampling]
+
+
+def _with_affine(array: NDArray[np.float32], affine: NDArray[np.float64]) -> MetaTensor:
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(array)[None]), affine=affine)
+
+
+def _target_spacing_mm(settings: PreprocessingSettings) -> tuple[float, ...] | None:
+    spacing_mm = settings.spacing_mm
+    if spacing_mm is None:
+        return None
+    if not isinstance(spacing_mm, tuple):
+        spacing_mm = (spacing_mm,) * settings.dimensions
+    if len(spacing_mm) != settings.dimensions:
+        raise ConfigError(
+            f"spacing_mm {list(spacing_mm)}: give one number, or one for each of {settings.dimensions} axes"
+        )
+    unchanged = -1.0  # as Spacing has it
+    return spacing_mm if settings.dimensions == 3 else (*spacing_mm, unchanged)
+
+
+def _normalised(volume: Volume, image: torch.Tensor, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    brain_values = image[0].numpy()[inside].astype(np.float64)
+    mean, deviation = brain_values.mean(), brain_values.std()
+    if not deviation > 0:
+        raise DataError(f"{volume.path}: every voxel of the brain is {mean:g}; check the file or leave the case out")
+    z_score = Compose([NormalizeIntensity(mean, deviation), MaskIntensity(inside[None])])
+    normalised: NDArray[np.float32] = z_score(image)[0].numpy().astype(np.float32)
+    normalised[inside & (normalised == 0)] = _NEVER_BACKGROUND
+    return normalised
+
+
+def _notes(brain: NDArray[np.bool_], label: NDArray[np.uint8]) -> tuple[str, ...]:
+    foreground = (label > 0) & (label != IGNORE_LABEL)
+    n_foreground, n_outside = np.count_nonzero(foreground), np.count_nonzero(foreground & ~brain)
+    notes = []
+    if brain.all():
+        notes.append("no air around the body was found, so the whole image was taken.")
+    if n_outside > _NOTABLE * n_foreground:
+        notes.append(
+            f"{n_outside / n_foreground:.0%} of the labelled voxels lie outside the brain, where the image is 0."
+        )
+    return tuple(notes)

@@ -1,0 +1,76 @@
+"""From a preprocessed volume to two-dimensional cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medtrans.data.preprocessing import Prepared
+from medtrans.errors import ConfigError, DataError
+from medtrans.tasks import IGNORE_LABEL, Case
+
+
+def slice_cases(
+    case_id: str, volume: Prepared, slices: int | Sequence[int] | None
+) -> tuple[list[Case], tuple[str, ...]]:
+    """Slices along the last axis as cases ``<case_id>/z081``, and notes on what was not as asked.
+
+    The number is the slice's index in the file after reorientation. ``slices``: how many, at equal steps of the
+    structure's cumulative area; or which, by that index; or None for every slice that holds brain.
+    """
+    notes: tuple[str, ...] = ()
+    if slices is None:
+        chosen = np.flatnonzero(volume.image.any(axis=(0, 1))).tolist()
+    elif isinstance(slices, int):
+        chosen = structure_slices(volume.label, slices)
+        if len(chosen) < slices:
+            notes = (f"{slices} slices asked for, but only {len(chosen)} show the structure.",)
+    else:
+        chosen = _slices_named(case_id, volume, slices)
+    return [_slice_case(case_id, volume, z) for z in chosen], notes
+
+
+def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:
+    """The n slices that show a structure: where its cumulative area passes (k + 1/2) / n, k = 0..n-1.
+
+    They are distinct: a slice that would be taken twice gives way to the nearest one still free. All slices that show
+    the structure, where there are no more than n.
+    """
+    if n < 1:
+        raise ConfigError(f"slices: {n} is not a number of slices; ask for at least one")
+    area = np.count_nonzero((label > 0) & (label != IGNORE_LABEL), axis=(0, 1))
+    free = np.flatnonzero(area)
+    if free.size <= n:
+        return [int(z) for z in free]
+    steps = (np.arange(n) + 0.5) / n * area.sum()
+    chosen = []
+    for ideal in np.searchsorted(np.cumsum(area), steps):
+        nearest = np.abs(free - ideal).argmin()
+        chosen.append(int(free[nearest]))
+        free = np.delete(free, nearest)
+    return sorted(chosen)
+
+
+def _slices_named(case_id: str, volume: Prepared, slices: Sequence[int]) -> list[int]:
+    with_brain = np.asarray(volume.image.any(axis=(0, 1)))
+    chosen = [index - volume.first_slice for index in dict.fromkeys(slices)]
+    for z in chosen:
+        if not (0 <= z < with_brain.size and with_brain[z]):
+            first, last = (np.flatnonzero(with_brain)[[0, -1]] + volume.first_slice).tolist()
+            raise DataError(
+                f"case '{case_id}': slice {z + volume.first_slice} holds no brain; choose from {first} to {last}"
+            )
+    return chosen
+
+
+def _slice_case(case_id: str, volume: Prepared, z: int) -> Case:
+    return Case(
+        id=f"{case_id}/z{z + volume.first_slice:03d}",
+        image=np.ascontiguousarray(volume.image[None, :, :, z]),  # a copy, so that the volume can go
+        label=np.ascontiguousarray(volume.label[:, :, z]),
+        spacing_mm=volume.spacing_mm[:2],
+        subject=case_id,
+        height=z / max(volume.label.shape[2] - 1, 1),
+    )
