@@ -53,14 +53,14 @@ class NetworkSettings(Settings):
 class TrainingSettings(Settings):
     """Gradient descent. The batch of step t depends on (seed, t) alone, so a resumed run equals an undisturbed one."""
 
-    steps: Count = 600
+    steps: Count = 300
     steps_per_epoch: Count = 50  # a checkpoint is written after every epoch
     batch_size: Count = 8
     patch_size: Count | tuple[int, ...] | None = None  # None: whole slices in 2D, 96 voxels a side in 3D
-    learning_rate: Positive = 1e-3
+    learning_rate: Positive = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     augment: bool = True
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
 
 
 class SignatureSettings(Settings):

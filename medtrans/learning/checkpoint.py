@@ -1,0 +1,88 @@
+"""The state of an unfinished training on disk: written whole or not at all, and read for the same training only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medtrans.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint file and what the training it belongs to depends on (settings, data), as JSON values."""
+
+    path: Path
+    depends_on: Mapping[str, Any]
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Replace the file by this state; a kill at any moment leaves the old file or the new one.
+
+        Raises:
+            TrainingError: the file cannot be written.
+        """
+        partial = self.path.with_suffix(".partial")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({**state, "depends_on": json.dumps(self.depends_on)}, partial)
+            partial.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+            partial.unlink(missing_ok=True)
+            raise TrainingError(
+                f"{self.path}: the checkpoint cannot be written ({_one_line(error)}); free or choose another disk"
+            ) from error
+
+    def read(self, device: torch.device) -> dict[str, Any] | None:
+        """The last state, or None where there is no file.
+
+        Raises:
+            TrainingError: the file is damaged, or belongs to a training with other settings or data.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+            theirs = json.loads(state.pop("depends_on"))
+        except Exception as error:  # torch raises whatever the damaged bytes lead to
+            raise TrainingError(
+                f"{self.path}: the checkpoint is damaged ({_one_line(error)}); delete it to train from the start"
+            ) from error
+        if changes := differences(theirs, json.loads(json.dumps(self.depends_on))):
+            raise TrainingError(
+                f"{self.path}: the checkpoint is of a training with other settings ({changes}); "
+                "delete it to train from the start, or restore the settings to go on"
+            )
+        return state
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        self.path.unlink(missing_ok=True)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What changed between two mappings of JSON values, for an error message; empty if nothing did.
+
+    >>> differences({"training": {"steps": 600, "seed": 0}}, {"training": {"steps": 300, "seed": 0}})
+    'training.steps: 600, now 300'
+    """
+    return ", ".join(_changes(before, now, ""))
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[str]:
+    found = []
+    for key in dict.fromkeys((*before, *now)):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += _changes(old, new, f"{where}{key}.")
+        elif old != new:
+            found.append(f"{where}{key}: {old}, now {new}")
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

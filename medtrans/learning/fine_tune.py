@@ -1,0 +1,100 @@
+"""From a source to the target: train all of its weights on the target's cases, or its last layer only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from medtrans.config import TrainingSettings
+from medtrans.errors import TrainingError, did_you_mean
+from medtrans.learning.batches import padded_size
+from medtrans.learning.evaluate import inference
+from medtrans.learning.loop import Progress, descend, resolve_device
+from medtrans.networks import forward_with_features, penultimate_layer, size_divisor
+from medtrans.sources import Source
+from medtrans.tasks import Case, Task
+
+Mode = Literal["full", "head"]
+
+
+def fine_tune(
+    source: Source,
+    task: Task,
+    *,
+    training: TrainingSettings,
+    mode: Mode = "full",
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train a source's network further on a task; returns it in evaluation mode, with outputs for the task's classes.
+
+    ``full`` trains every weight, ``head`` only the last 1 x 1 convolution, which maps the penultimate features to
+    classes. The last layer is kept where the source has as many classes as the task and gives them by softmax;
+    otherwise a new one, initialised from ``training.seed``, takes its place.
+
+    The head of 2D images without augmentation is trained on features that are computed once, so that a step costs
+    a few milliseconds; patches are then cut from the features of the whole image. The same seed gives the same
+    weights, as in ``descend``.
+
+    Raises:
+        TrainingError: the task does not fit the source, no case shows the structure, or the loss is not finite.
+        BundleError: the source's weights cannot be loaded.
+    """
+    if mode not in get_args(Mode):
+        raise TrainingError(f"unknown mode '{mode}'; {did_you_mean(mode, get_args(Mode))}")
+    _check_fit(source, task)
+    place = resolve_device(device)
+    network = source.load_network("cpu")
+    head_name = penultimate_layer(network, source.spatial_dims, source.in_channels)
+    if source.out_channels != task.n_classes or source.activation != "softmax":
+        _replace_head(network, head_name, task.n_classes, training.seed)
+    divisor = size_divisor(source.network_definition)
+    text = f"{source.name} to {task.name}"
+    trained, cases = network.to(place).train(), task.cases
+    if mode == "head":
+        head = network.get_submodule(head_name)
+        network.eval().requires_grad_(False)
+        head.requires_grad_(True)
+        if task.ndim == 2 and not training.augment:
+            trained, cases, divisor = head, feature_cases(network, head_name, cases, divisor, place), 1
+    descend(trained, cases, training, divisor=divisor, device=place, text=text, progress=progress)
+    return network.requires_grad_(True).eval()
+
+
+def feature_cases(
+    network: nn.Module, layer_name: str, cases: tuple[Case, ...], divisor: int, device: torch.device
+) -> tuple[Case, ...]:
+    """The cases with the feature map that a layer reads, shape (D, *spatial), in place of each image."""
+    found = []
+    with inference(network):
+        for case in cases:
+            sizes = case.label.shape
+            padding = [pad for size in reversed(sizes) for pad in (0, padded_size(size, divisor) - size)]
+            image = functional.pad(torch.from_numpy(case.image)[None], padding).to(device)
+            features = forward_with_features(network, layer_name, image)[1][0].float().cpu().numpy()
+            inside = (slice(None), *(slice(size) for size in sizes))
+            found.append(replace(case, image=np.ascontiguousarray(features[inside])))
+    return tuple(found)
+
+
+def _replace_head(network: nn.Module, name: str, n_classes: int, seed: int) -> None:
+    """Put a new 1 x 1 convolution in the place of the last one."""
+    old = network.get_submodule(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        new = type(old)(old.in_channels, n_classes, kernel_size=1)
+    network.set_submodule(name, new)
+
+
+def _check_fit(source: Source, task: Task) -> None:
+    theirs, ours = (source.spatial_dims, source.in_channels), (task.ndim, task.n_channels)
+    if theirs != ours:
+        raise TrainingError(
+            f"source '{source.name}' takes {theirs[0]}D images of {theirs[1]} channels, but task '{task.name}' has "
+            f"{ours[0]}D images of {ours[1]}; choose another source, or load the task accordingly"
+        )

@@ -1,0 +1,189 @@
+"""From a task to a source in the pool: a training that survives a kill, and the signature beside the weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from medtrans.config import (
+    NetworkSettings,
+    PreprocessingSettings,
+    SamplerSettings,
+    SignatureSettings,
+    TrainingSettings,
+)
+from medtrans.data.statistics import intensity_quantiles, mean_shape
+from medtrans.errors import TrainingError
+from medtrans.features import extract_features
+from medtrans.learning.batches import padded_size
+from medtrans.learning.checkpoint import Checkpoint, differences
+from medtrans.learning.evaluate import WINDOW_3D, dice_score
+from medtrans.learning.loop import Progress, descend, resolve_device
+from medtrans.networks import build_network, network_definition, size_divisor
+from medtrans.sampling import sample_pixels
+from medtrans.sources import Signature, Source, read_bundle, write_bundle
+from medtrans.tasks import Case, Task
+
+UNFINISHED = ".partial"
+"""Folder of a pool in which the checkpoints of unfinished trainings lie."""
+
+
+def train_source(
+    task: Task,
+    *,
+    pool: Path,
+    preprocessing: PreprocessingSettings,
+    network: NetworkSettings,
+    training: TrainingSettings,
+    signature: SignatureSettings,
+    sampler: SamplerSettings,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Source:
+    """Train a network on a task from scratch and add it to the pool as a MONAI bundle, named as the task.
+
+    A training that was killed goes on at its last checkpoint, ``<pool>/.partial/<task>/checkpoint.pt``. A bundle that
+    is there already, trained with the same settings on the same data, is returned as it is. The bundle's metadata
+    record how the training went: settings, steps, final loss, Dice on the training cases, seconds, versions.
+
+    Raises:
+        TrainingError: no case shows the structure, the loss is not finite, or the pool holds a bundle or a checkpoint
+            of this task that comes from other settings or data.
+        BundleError: the bundle cannot be written, or the one that is there is broken.
+    """
+    name, pool = str(task.name), Path(pool)
+    definition = network_definition(
+        network.name,
+        spatial_dims=task.ndim,
+        in_channels=task.n_channels,
+        out_channels=task.n_classes,
+        width=network.width,
+    )
+    weights_depend_on = {
+        "data": data_digest(task.cases),
+        "class_names": list(task.class_names),
+        "network": definition,
+        "preprocessing": preprocessing.model_dump(mode="json"),
+        "training": training.model_dump(mode="json"),
+    }
+    signature_depends_on = {"signature": signature.model_dump(mode="json"), "sampler": sampler.model_dump(mode="json")}
+    settings = weights_depend_on | signature_depends_on
+    checkpoint = Checkpoint(pool / UNFINISHED / name / "checkpoint.pt", weights_depend_on)
+    if (pool / name).exists():
+        source = _finished_source(pool / name, name, settings)
+    else:
+        place, divisor = resolve_device(device), size_divisor(definition)
+        model, record = _train(task, definition, training, place, checkpoint, progress)
+        rng = np.random.default_rng(training.seed)
+        told = make_signature(model, task, signature, sampler, divisor=divisor, rng=rng, device=place)
+        source = write_bundle(
+            pool / name,
+            network=model.cpu(),
+            definition=definition,
+            task=task.name,
+            class_names=task.class_names,
+            preprocessing=preprocessing,
+            signature=told,
+            training_record={"settings": settings, **record},
+        )
+    _discard(checkpoint, pool)
+    return source
+
+
+def make_signature(
+    network: nn.Module,
+    task: Task,
+    settings: SignatureSettings,
+    sampler: SamplerSettings,
+    *,
+    divisor: int,
+    rng: np.random.Generator,
+    device: str | torch.device = "cpu",
+) -> Signature | None:
+    """What the bundle tells about its training data.
+
+    ``full``: features and labels of ``settings.n_pixels`` pixels, drawn as ``sampler`` says, the mean shape and the
+    intensity quantiles; ``reduced``: without the pixels; ``none``: nothing.
+    """
+    if settings.content == "none":
+        return None
+    statistics = Signature(
+        task=task.name,
+        n_subjects=len(task.subjects),
+        shape=mean_shape(task.cases),
+        intensity_quantiles=intensity_quantiles(task.cases),
+    )
+    if settings.content == "reduced":
+        return statistics
+    drawn = sampler.model_dump() | {"n_pixels": settings.n_pixels, "repetitions": 1}
+    sample = sample_pixels(task.cases, **drawn, rng=rng)
+    window = None if task.ndim == 2 else (padded_size(WINDOW_3D, divisor),) * 3
+    found = extract_features(network, task.cases, sample, roi_size=window, divisor=divisor, device=device)
+    return replace(statistics, features=found.features, labels=sample.label)
+
+
+def data_digest(cases: Sequence[Case]) -> str:
+    """SHA-256 of all that training reads of the cases: ids, subjects, spacings, images and labels, in order."""
+    digest = hashlib.sha256()
+    for case in cases:
+        facts = (case.id, case.subject, case.spacing_mm, case.height, case.image.shape)
+        digest.update(repr(facts).encode())
+        digest.update(case.image.tobytes())
+        digest.update(case.label.tobytes())
+    return digest.hexdigest()
+
+
+def _train(
+    task: Task,
+    definition: Mapping[str, Any],
+    training: TrainingSettings,
+    device: torch.device,
+    checkpoint: Checkpoint,
+    progress: Progress | None,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained network, and the record of how it went."""
+    model, divisor, text = (
+        build_network(definition, seed=training.seed).train(),
+        size_divisor(definition),
+        str(task.name),
+    )
+    descent = descend(
+        model,
+        task.cases,
+        training,
+        divisor=divisor,
+        device=device,
+        text=text,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    dice = dice_score(model, task.cases, task.n_classes, divisor=divisor, device=device)
+    return model, {**descent._asdict(), "training_dice": dice, "device": device.type, "torch": torch.__version__}
+
+
+def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> Source:
+    """The source in the folder, if it was trained with these settings."""
+    source = read_bundle(folder, name)
+    record = source.metadata.get("medtrans", {}).get("training", {})
+    if changes := differences(record.get("settings", {}), settings):
+        raise TrainingError(
+            f"{folder}: holds a source from other settings or data ({changes}); "
+            "delete it to train again, or choose another pool"
+        )
+    return source
+
+
+def _discard(checkpoint: Checkpoint, pool: Path) -> None:
+    """Remove a checkpoint that is no longer needed, and the folders it alone was in."""
+    checkpoint.remove()
+    folder = checkpoint.path.parent
+    while folder != pool and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

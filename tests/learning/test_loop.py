@@ -1,0 +1,229 @@
+"""Gradient descent: the same in every run, whether it is disturbed or not."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from medtrans.config import TrainingSettings
+from medtrans.errors import TrainingError
+from medtrans.learning.checkpoint import Checkpoint
+from medtrans.learning.evaluate import dice_score
+from medtrans.learning.loop import Descent, descend, learning_rate, resolve_device, segmentation_loss
+from medtrans.networks import build_network, network_definition
+from medtrans.tasks import IGNORE_LABEL, Case
+
+CPU = torch.device("cpu")
+SETTINGS = TrainingSettings(steps=6, steps_per_epoch=2, batch_size=2)
+
+
+def bright_disc(i: int) -> Case:
+    """An image in which the structure is brighter than the rest."""
+    rng = np.random.default_rng(i)
+    x, y = np.mgrid[:32, :32]
+    label = ((x - rng.integers(10, 22)) ** 2 + (y - rng.integers(10, 22)) ** 2 < 40).astype(np.uint8)
+    image = (label + 0.1 * rng.standard_normal((32, 32))).astype(np.float32)
+    return Case(f"p/{i}", image[None], label, (1.0, 1.0), subject="p", height=0.5)
+
+
+CASES = [bright_disc(i) for i in range(5)]
+
+
+class WithDropout(nn.Module):
+    """A network that draws random numbers in its forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(4, 2, 1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layers(images)
+
+
+def new_network(kind: str = "BasicUNet") -> nn.Module:
+    if kind == "WithDropout":
+        with torch.random.fork_rng():
+            torch.default_generator.manual_seed(0)
+            return WithDropout()
+    return build_network(network_definition(kind, spatial_dims=2, in_channels=1, out_channels=2, width=4))
+
+
+def train(network: nn.Module, settings: TrainingSettings = SETTINGS, **more: object) -> Descent:
+    return descend(network, CASES, settings, divisor=16, device=CPU, text="disc", **more)  # type: ignore[arg-type]
+
+
+def checkpoint_in(folder: Path, settings: TrainingSettings = SETTINGS) -> Checkpoint:
+    return Checkpoint(folder / "checkpoint.pt", {"training": settings.model_dump(mode="json")})
+
+
+def same_weights(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def test_it_learns() -> None:
+    network = new_network()
+    settings = SETTINGS.model_copy(update={"steps": 60, "learning_rate": 1e-2, "batch_size": 4})
+    train(network, settings)
+    assert dice_score(network, [bright_disc(i) for i in range(10, 14)], 2, divisor=16) > 0.9
+
+
+@pytest.mark.parametrize("kind", ["BasicUNet", "WithDropout"])
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(kind: str) -> None:
+    networks = [new_network(kind) for _ in range(3)]
+    first, second, _ = (
+        train(n, SETTINGS.model_copy(update={"seed": s})) for n, s in zip(networks, (3, 3, 4), strict=True)
+    )
+    assert same_weights(networks[0], networks[1])
+    assert first.final_loss == second.final_loss
+    assert not same_weights(networks[0], networks[2])
+
+
+@pytest.mark.parametrize("kind", ["BasicUNet", "WithDropout"])
+@pytest.mark.parametrize("stop_after", [1, 2, 3, 5])
+def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(tmp_path: Path, kind: str, stop_after: int) -> None:
+    undisturbed, stopped, resumed = (new_network(kind) for _ in range(3))
+    expected = train(undisturbed)
+
+    def stop(done: int, total: int, text: str) -> None:
+        if done == stop_after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, checkpoint=checkpoint_in(tmp_path), progress=stop)
+    steps: list[int] = []
+    result = train(resumed, checkpoint=checkpoint_in(tmp_path), progress=lambda done, total, text: steps.append(done))
+    # from the last epoch whose checkpoint was written: the stop comes before that of its own epoch
+    assert steps[0] == (stop_after - 1) // SETTINGS.steps_per_epoch * SETTINGS.steps_per_epoch + 1
+    assert same_weights(resumed, undisturbed)
+    assert (result.steps, result.final_loss) == (expected.steps, expected.final_loss)
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    network, again = new_network(), new_network()
+    first = train(network, checkpoint=checkpoint_in(tmp_path))
+    second = train(again, checkpoint=checkpoint_in(tmp_path), progress=lambda *_: pytest.fail("a step was taken"))
+    assert same_weights(network, again)
+    assert first == second
+
+
+def test_the_callers_random_state_is_untouched() -> None:
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
+    train(new_network("WithDropout"))
+    assert torch.equal(torch_state, torch.get_rng_state())
+    np.testing.assert_array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_progress_is_told_after_every_step() -> None:
+    told: list[tuple[int, int, str]] = []
+    train(new_network(), progress=lambda done, total, text: told.append((done, total, text)))
+    assert told == [(i, 6, "disc") for i in range(1, 7)]
+
+
+def test_frozen_parameters_stay() -> None:
+    network = new_network("WithDropout")
+    network.layers[0].requires_grad_(False)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train(network)
+    changed = {name for name, value in network.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"layers.2.weight", "layers.2.bias"}
+
+
+def test_divergence_is_an_error_that_leaves_no_checkpoint(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(TrainingError, match=r"disc: the loss is not finite at step \d; lower training.learning_rate"):
+        train(new_network(), settings, checkpoint=checkpoint_in(tmp_path, settings))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_says_what_to_delete(tmp_path: Path) -> None:
+    checkpoint = checkpoint_in(tmp_path)
+    train(new_network(), checkpoint=checkpoint)
+    whole = checkpoint.path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"nonsense"):
+        checkpoint.path.write_bytes(damaged)
+        with pytest.raises(TrainingError, match=r"checkpoint\.pt: the checkpoint is damaged .* delete it") as caught:
+            train(new_network(), checkpoint=checkpoint)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_of_other_settings_is_refused_and_says_which(tmp_path: Path) -> None:
+    train(new_network(), checkpoint=checkpoint_in(tmp_path))
+    longer = SETTINGS.model_copy(update={"steps": 8})
+    with pytest.raises(TrainingError, match=r"other settings \(training\.steps: 6, now 8\); delete it"):
+        train(new_network(), longer, checkpoint=checkpoint_in(tmp_path, longer))
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = checkpoint_in(tmp_path)
+    checkpoint.write({"step": 1})
+
+    def killed(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write({"step": 2})
+    assert checkpoint.read(CPU) == {"step": 1}
+
+
+def test_a_full_disk_is_an_error_that_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(state: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match=r"cannot be written \(.*No space left on device\)"):
+        checkpoint_in(tmp_path).write({"step": 1})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_loss_by_hand() -> None:
+    # two pixels at probability 1/2 for class 1, one labelled so; a third pixel is ignored
+    outputs = torch.zeros(1, 2, 3)
+    outputs[0, 1, 2] = 50
+    labels = torch.tensor([[0, 1, IGNORE_LABEL]])
+    dice = 1 - 2 * 0.5 / (0.5 + 0.5 + 1)
+    assert segmentation_loss(outputs, labels).item() == pytest.approx(dice + math.log(2), abs=1e-4)
+
+
+def test_an_element_without_the_structure_does_not_dominate_the_loss() -> None:
+    outputs = torch.zeros(2, 2, 100)
+    outputs[:, 1] = -20
+    labels = torch.zeros(2, 100, dtype=torch.long)
+    outputs[0, 1, :50], labels[0, :50] = 20, 1  # right everywhere; nothing to find in the second element
+    assert segmentation_loss(outputs, labels).item() == pytest.approx(0, abs=1e-5)
+    outputs[1, 1, 0] = 20  # one false pixel: Dice over both elements is 100 / 101
+    dice_part = segmentation_loss(outputs, labels).item() - 20 / 200  # cross-entropy 20 in one of 200 pixels
+    assert dice_part == pytest.approx(1 - 100 / 101, abs=1e-5)
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    settings = TrainingSettings(steps=100, learning_rate=2.0)
+    rates = [learning_rate(step, settings) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
+    assert rates[5] == 2.0
+    assert rates[5 + 95 // 2] == pytest.approx(1.0, abs=0.02)  # half way down the cosine
+    assert all(a >= b for a, b in pairwise(rates[5:]))
+    assert 0 < rates[-1] < 0.01
+    assert learning_rate(0, TrainingSettings(steps=1)) == TrainingSettings().learning_rate
+
+
+def test_devices_by_name() -> None:
+    assert resolve_device("cpu") == CPU
+    if torch.cuda.is_available():
+        assert resolve_device("auto").type == "cuda"
+    else:
+        assert resolve_device("auto") == CPU
+        with pytest.raises(TrainingError, match="finds no GPU"):
+            resolve_device("cuda")
