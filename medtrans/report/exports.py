@@ -1,0 +1,59 @@
+"""Files for other programs. None of them holds an image, or a pixel of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from medtrans.errors import MedtransError
+from medtrans.selection import Ranking
+
+
+def write_csv(ranking: Ranking, path: str | Path) -> None:
+    """One row per source and metric, in the order of the ranking; see `Ranking.to_frame`."""
+    write_text(path, ranking.to_frame().to_csv(index=False, lineterminator="\n"))
+
+
+def write_json(ranking: Ranking, path: str | Path) -> None:
+    """Everything the ranking tells but the picture; see `ranking_data`."""
+    write_text(path, json.dumps(ranking_data(ranking), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def ranking_data(ranking: Ranking) -> dict[str, Any]:
+    """A ranking as plain values: target, scores with one value per repetition, dropped, missing, notes, provenance."""
+    return {
+        "target": str(ranking.target),
+        "class_names": list(ranking.class_names),
+        "metrics": list(ranking.metrics),
+        "n_pixels": ranking.n_pixels,
+        "scores": [asdict(score) for score in ranking.scores],
+        "dropped": [asdict(dropped) for dropped in ranking.dropped],
+        "missing": [asdict(missing) for missing in ranking.missing],
+        "notes": list(ranking.notes),
+        "provenance": asdict(ranking.provenance),
+    }
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 file, whole or not at all, making its folder if need be.
+
+    Raises:
+        MedtransError: the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise MedtransError(
+            f"{path}: cannot be written ({error.strerror}); choose another folder or free space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

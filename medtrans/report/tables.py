@@ -1,0 +1,41 @@
+"""A ranking on the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+
+from medtrans.selection import Ranking
+from medtrans.selection.text import answer, by_reason, cell
+
+
+def ranking_table(ranking: Ranking) -> Table:
+    """One row per source, one column per metric: place, mean ± spread, share of first places.
+
+    Below it the answer in one sentence, then what was dropped or is missing and why, and the notes. Names come from
+    elsewhere: they are printed as they are, and not read as rich's markup.
+    """
+    table = Table(
+        title=Text(f"Sources for {ranking.target}"),
+        caption=_caption(ranking),
+        caption_justify="left",
+        caption_style="",
+        row_styles=["bold"] + [""] * (len(ranking.sources) - 1),
+    )
+    table.add_column("source", overflow="fold")
+    for metric in ranking.scored_metrics:
+        table.add_column(Text(f"{metric}\nplace, mean ± spread, first"), no_wrap=True)
+    for source in ranking.sources:
+        table.add_row(Text(source), *(Text(cell(ranking, source, metric)) for metric in ranking.scored_metrics))
+    return table
+
+
+def _caption(ranking: Ranking) -> Text:
+    lines = [Text(answer(ranking), style="bold")]
+    lines += [Text(f"dropped {dropped.source}: {dropped.reason}", style="dim") for dropped in ranking.dropped]
+    lines += [
+        Text(f"no {metric} for {', '.join(names)}: {reason}", style="dim")
+        for (metric, reason), names in by_reason(ranking.missing).items()
+    ]
+    lines += [Text(f"note: {note}", style="dim") for note in ranking.notes]
+    return Text("\n").join(lines)

@@ -1,0 +1,190 @@
+"""Candidate filters: drop sources by modality and by region of interest, each with a reason, before any model runs.
+
+They read signatures only. What cannot be compared stays: a filter drops on evidence, never on its absence. The idea of
+filtering by modality, then by region of interest, then ranking: arXiv 2301.00934.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from medtrans.config import FilterSettings
+from medtrans.data.statistics import MeanShape, intensity_quantiles, mean_shape
+from medtrans.sources import Source
+from medtrans.tasks import Task
+
+MODALITY_NAMES = {
+    "T1": ("t1", "t1n", "t1w"),
+    "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
+    "T2": ("t2", "t2w"),
+    "FLAIR": ("flair", "t2f", "t2flair"),
+}
+"""Names of the same contrast in different data sets, in lower case without separators."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one filter says about one source that it does not simply pass.
+
+    Attributes:
+        source: the source's name.
+        text: half a sentence with the numbers.
+        shortfall: how far the source is beyond the threshold, as a part of the threshold; None where the source
+            could not be judged, and stays.
+    """
+
+    source: str
+    text: str
+    shortfall: float | None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A source that no model was run for, and why in one sentence."""
+
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The sources that stay, those that do not, and what a reader should know about it."""
+
+    kept: tuple[Source, ...]
+    dropped: tuple[Dropped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def filter_sources(target: Task, sources: Sequence[Source], settings: FilterSettings) -> Filtered:
+    """Both filters as set. If fewer than ``min_pool`` would stay, those nearest to passing come back, with a note."""
+    findings: list[Finding] = []
+    if settings.modality:
+        findings += modality_analysis(target, sources, max_distance=settings.max_modality_distance)
+    if settings.roi:
+        findings += roi_analysis(target, sources, min_similarity=settings.min_shape_similarity)
+    failed = _failed(findings)
+    n_missing = max(0, min(settings.min_pool, len(sources)) - (len(sources) - len(failed)))
+    returned = sorted(failed, key=lambda name: (_shortfall(failed[name]), name))[:n_missing]
+    out = {name: f"{_reason(reasons)}." for name, reasons in failed.items() if name not in returned}
+    return Filtered(
+        tuple(source for source in sources if source.name not in out),
+        tuple(Dropped(source.name, out[source.name]) for source in sources if source.name in out),
+        _notes(findings, {name: _reason(failed[name]) for name in returned}, settings.min_pool),
+    )
+
+
+def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: float) -> list[Finding]:
+    """Find sources of another modality whose intensities are spread differently.
+
+    The distance is the 1-D Wasserstein distance between the intensities inside the brain, in standard deviations
+    (images are z-scored): the mean absolute difference of their quantile functions, >= 0. Sources of the target's
+    modality (by name, see `MODALITY_NAMES`) pass unseen. Assumes that a network carries over between contrasts whose
+    intensities are spread alike.
+    """
+    quantiles = intensity_quantiles(target.cases)
+    wanted = target.name.modality
+    findings = []
+    for source in sources:
+        if source.modality and canonical_modality(source.modality) == canonical_modality(wanted):
+            continue
+        theirs = source.signature.intensity_quantiles if source.signature else None
+        if theirs is None or len(theirs) != len(quantiles):
+            findings.append(Finding(source.name, "the signature holds no comparable intensities", None))
+            continue
+        distance = float(np.abs(theirs - quantiles).mean())
+        if distance > max_distance:
+            text = (
+                f"{source.modality or 'its unnamed modality'} is not {wanted}, and the intensities inside the brain "
+                f"are {distance:.2f} standard deviations apart (at most {max_distance:g})"
+            )
+            findings.append(Finding(source.name, text, distance / max_distance - 1))
+    return findings
+
+
+def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: float) -> list[Finding]:
+    """Find sources whose structure lies elsewhere, or has another shape, than the target's.
+
+    The similarity is `shape_similarity` of the mean foreground shapes. Assumes that both brains lie the same way in
+    their boxes, and that where a structure lies says what it is.
+    """
+    shape = mean_shape(target.cases)
+    findings = []
+    for source in sources:
+        theirs = source.signature.shape if source.signature else None
+        if theirs is None or theirs.values.shape != shape.values.shape or not theirs.observed.any():
+            findings.append(Finding(source.name, "the signature holds no comparable mean shape", None))
+            continue
+        similarity = shape_similarity(theirs, shape)
+        if similarity < min_similarity:
+            structure = source.task.structure if source.task else "its structure"
+            text = (
+                f"{structure} does not lie where {target.name.structure} does: "
+                f"their mean shapes have a similarity (SSIM) of {similarity:.2f} (at least {min_similarity:g})"
+            )
+            findings.append(Finding(source.name, text, 1 - similarity / min_similarity))
+    return findings
+
+
+def shape_similarity(source: MeanShape, target: MeanShape) -> float:
+    """Mean SSIM of two mean shapes, plane by plane, over the planes that the target shows.
+
+    In [-1, 1], 1 for equal shapes; scikit-image's defaults (7 x 7 windows, K1 = 0.01, K2 = 0.03) with a data range
+    of 1. Each plane of the target meets the nearest plane that the source shows, as thick slices leave planes out.
+    """
+    if target.values.ndim == 2:
+        return _ssim(source.values, target.values)
+    shown = np.flatnonzero(target.observed)
+    theirs = np.flatnonzero(source.observed)
+    nearest = theirs[np.abs(theirs[None, :] - shown[:, None]).argmin(axis=1)]
+    return float(
+        np.mean([_ssim(source.values[..., i], target.values[..., j]) for i, j in zip(nearest, shown, strict=True)])
+    )
+
+
+def canonical_modality(name: str) -> str:
+    """One name for each contrast: ``T1POST``, ``t1c`` and ``T1Gd`` are ``T1CE``. Unknown names stay, in upper case.
+
+    >>> canonical_modality("T2-FLAIR")
+    'FLAIR'
+    """
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return next((known for known, synonyms in MODALITY_NAMES.items() if plain in synonyms), plain.upper())
+
+
+def _ssim(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    return float(structural_similarity(x, y, data_range=1.0))
+
+
+def _failed(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """The findings of each source that is to be dropped, in order."""
+    failed: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.shortfall is not None:
+            failed.setdefault(finding.source, []).append(finding)
+    return failed
+
+
+def _shortfall(findings: Iterable[Finding]) -> float:
+    return sum(finding.shortfall or 0.0 for finding in findings)
+
+
+def _reason(findings: Iterable[Finding]) -> str:
+    return "; ".join(finding.text for finding in findings)
+
+
+def _notes(findings: Iterable[Finding], returned: dict[str, str], min_pool: int) -> tuple[str, ...]:
+    unjudged: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.shortfall is None:
+            unjudged.setdefault(finding.text, []).append(finding.source)
+    notes = [f"Not filtered, because {text}: {', '.join(names)}." for text, names in unjudged.items()]
+    notes += [
+        f"{name} was kept so that at least {min_pool} sources stay, although {reason}."
+        for name, reason in returned.items()
+    ]
+    return tuple(notes)

@@ -1,0 +1,178 @@
+"""Rank the sources of a pool for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from medtrans.config import Device, FilterSettings, SamplerSettings
+from medtrans.errors import MedtransError, MetricError
+from medtrans.learning.loop import resolve_device
+from medtrans.metrics.registry import Metric, get_metric
+from medtrans.sampling import PixelSample, sample_pixels
+from medtrans.selection.filters import Filtered, filter_sources
+from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
+from medtrans.selection.scoring import same_pixels, score_source
+from medtrans.selection.stopwatch import Stopwatch
+from medtrans.sources import Pool, Source
+from medtrans.tasks import Task
+
+Progress = Callable[[int, int, str], None]
+
+_SAMPLER = SamplerSettings()
+_FILTERS = FilterSettings()
+
+
+def rank_sources(
+    target: Task,
+    pool: Pool | Sequence[Source],
+    *,
+    metrics: Sequence[str] = ("h_score", "otce_sim"),
+    sampler: SamplerSettings = _SAMPLER,
+    filters: FilterSettings | None = _FILTERS,
+    exclude: Iterable[str] = (),
+    seed: int = 0,
+    device: Device = "auto",
+    progress: Progress | None = None,
+) -> Ranking:
+    """Rank sources for a target by transferability metrics on sampled pixels.
+
+    Candidate filters drop sources first (``filters=None``: none). Pixels are sampled once; each source's network
+    runs once, on what holds them; each metric is computed on every repetition. One source is in memory at a time.
+    The same arguments give the same ranking, bit for bit on the CPU.
+
+    Args:
+        target: the new task, with a few labelled cases.
+        pool: the sources.
+        metrics: names, see ``medtrans metrics``; the first one gives the headline.
+        sampler: which pixels, how many, how often.
+        filters: which sources to drop before any model runs.
+        exclude: names of sources to leave out.
+        seed: of the pixels.
+        device: ``auto`` takes a GPU where there is one.
+        progress: called with (sources done, sources in all, what is going on).
+
+    Raises:
+        MetricError: an unknown metric, or none.
+        SamplingError: no pixels can be drawn.
+        MedtransError: no source is left, or none has a score by any metric.
+    """
+    chosen = [get_metric(name) for name in dict.fromkeys(metrics)]
+    if not chosen:
+        raise MetricError("no metric to rank by; name at least one, for example h_score")
+    exclude = tuple(exclude)
+    sources = [source for source in pool if source.name not in exclude]
+    if not sources:
+        raise MedtransError(f"no source to rank for {target.name}: the pool is empty or every source is excluded")
+    settings: dict[str, Any] = {
+        "metrics": [metric.name for metric in chosen],
+        "sampler": sampler.model_dump(),
+        "filters": filters and filters.model_dump(),
+        "exclude": sorted(exclude),
+        "device": str(resolve_device(device)),
+    }
+    clock = Stopwatch()
+    with clock("filters"):
+        filtered = Filtered(tuple(sources)) if filters is None else filter_sources(target, sources, filters)
+    with clock("sampling"):
+        sample = sample_pixels(target.cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
+    values, missing = _score_all(filtered.kept, target, sample, chosen, settings["device"], clock, progress)
+    if not any(values.values()):
+        raise MedtransError(f"no source can be ranked for {target.name}: {missing[0].source}: {missing[0].reason}")
+    return Ranking(
+        target=target.name,
+        class_names=target.class_names,
+        metrics=tuple(metric.name for metric in chosen),
+        n_pixels=len(sample.repetitions[0]),
+        scores=tuple(score for metric in chosen for score in scores_of_metric(metric.name, values[metric.name])),
+        dropped=filtered.dropped,
+        missing=tuple(missing),
+        notes=_notes(target, pool, filtered, sample, exclude),
+        provenance=Provenance(seed, settings, _versions(), clock.seconds),
+        picture=sampled_slice(target, sample),
+    )
+
+
+def _score_all(
+    sources: Sequence[Source],
+    target: Task,
+    sample: PixelSample,
+    metrics: Sequence[Metric],
+    device: str,
+    clock: Stopwatch,
+    progress: Progress | None,
+) -> tuple[dict[str, dict[str, tuple[float, ...]]], list[Missing]]:
+    """Values by metric and source, and what is missing."""
+    values: dict[str, dict[str, tuple[float, ...]]] = {metric.name: {} for metric in metrics}
+    missing: list[Missing] = []
+    for i, source in enumerate(sources):
+        if progress:
+            progress(i, len(sources), source.name)
+        found, lacking = score_source(source, target, sample, metrics, device, clock)
+        missing += lacking
+        for metric, of_source in found.items():
+            values[metric][source.name] = of_source
+    if progress:
+        progress(len(sources), len(sources), "ranked")
+    return values, missing
+
+
+def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:
+    """The slice on which most pixels of the first repetition lie; of a volume, across its last axis.
+
+    Slices of volumes are turned so that the end of the second axis (anterior) is up; photographs stay as they are.
+    """
+    chosen = sample.repetitions[0]
+    place = np.column_stack([sample.case_index[chosen], sample.position[chosen]])
+    of_slice = place[:, [0, -1]] if target.ndim == 3 else place[:, :1]
+    slices, index, count = np.unique(of_slice, axis=0, return_inverse=True, return_counts=True)
+    busiest = int(count.argmax())
+    case = target.cases[slices[busiest][0]]
+    plane = (..., slices[busiest][1]) if target.ndim == 3 else ...
+    image, label = case.image[0][plane], case.label[plane]
+    position, spacing = place[index.ravel() == busiest][:, 1:3], case.spacing_mm
+    if target.ndim == 3 or case.height is not None:
+        position = np.column_stack([image.shape[1] - 1 - position[:, 1], position[:, 0]])
+        image, label, spacing = np.rot90(image), np.rot90(label), (spacing[1], spacing[0])
+    return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]))
+
+
+def _notes(
+    target: Task, pool: Pool | Sequence[Source], filtered: Filtered, sample: PixelSample, exclude: tuple[str, ...]
+) -> tuple[str, ...]:
+    notes = [*target.notes, *sample.notes, *filtered.notes, *_spacing_notes(target, filtered.kept)]
+    if len(sample.repetitions) == 1:
+        notes.append("One repetition: the spread is 0 because nothing was repeated.")
+    elif same_pixels(sample):
+        notes.append("All repetitions hold the same pixels: the spread is 0 because there was nothing else to draw.")
+    unknown = sorted(set(exclude) - {source.name for source in pool})
+    if unknown:
+        notes.append(f"Excluded, but not in the pool: {', '.join(unknown)}.")
+    if isinstance(pool, Pool):
+        notes += [f"Left out, because its bundle cannot be read: {name}: {why}" for name, why in pool.broken.items()]
+    return tuple(notes)
+
+
+def _spacing_notes(target: Task, sources: Sequence[Source]) -> list[str]:
+    """A note for each recorded spacing that is not the target's."""
+    theirs = np.mean([case.spacing_mm for case in target.cases], axis=0)
+    by_spacing: dict[str, list[str]] = {}
+    for source in sources:
+        spacing = (source.preprocessing or {}).get("spacing_mm")
+        if spacing is not None and not np.allclose(spacing, theirs, rtol=0.05):
+            by_spacing.setdefault(_millimetres(np.broadcast_to(spacing, target.ndim)), []).append(source.name)
+    return [
+        f"Trained on pixels of {spacing}, while the target's are {_millimetres(theirs)}: {', '.join(names)}."
+        for spacing, names in by_spacing.items()
+    ]
+
+
+def _millimetres(spacing: Any) -> str:
+    return " x ".join(f"{step:.3g}" for step in spacing) + " mm"
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("medtrans", "torch", "monai", "numpy")}

@@ -1,0 +1,120 @@
+"""One source under every metric: one pass of its network, then each metric on each repeated sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from medtrans.errors import MedtransError
+from medtrans.features import extract_features
+from medtrans.metrics.registry import Metric
+from medtrans.networks import size_divisor
+from medtrans.sampling import PixelSample
+from medtrans.selection.results import Missing
+from medtrans.selection.stopwatch import Stopwatch
+from medtrans.sources import Source
+from medtrans.tasks import Task
+
+WINDOW_3D = 96
+"""Voxels a side, at most, of the windows in which volumes go through a network; slices go as a whole."""
+
+Values = dict[str, tuple[float, ...]]
+"""By metric: one value per repetition."""
+
+
+def score_source(
+    source: Source, target: Task, sample: PixelSample, metrics: Sequence[Metric], device: str, clock: Stopwatch
+) -> tuple[Values, list[Missing]]:
+    """Every metric's values for one source. What cannot be had is returned as missing, with the reason."""
+    with clock("features"):
+        try:
+            arrays = pixel_arrays(source, target, sample, device)
+        except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
+            return {}, [Missing(source.name, metric.name, _one_line(error)) for metric in metrics]
+    values: Values = {}
+    missing = []
+    for metric in metrics:
+        with clock(metric.name):
+            try:
+                values[metric.name] = metric_values(metric, arrays, sample)
+            except (MedtransError, ArithmeticError, RuntimeError, ValueError) as error:  # of metrics by third parties
+                missing.append(Missing(source.name, metric.name, _one_line(error)))
+    return values, missing
+
+
+def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str) -> dict[str, Any]:
+    """Every array that a metric may ask for by name; those of the target at all U sampled pixels.
+
+    Raises:
+        MedtransError: the source does not fit the target, or cannot be loaded.
+    """
+    _require_fit(source, target)
+    divisor = size_divisor(source.network_definition)
+    pixels = extract_features(
+        source.load_network(device),
+        target.cases,
+        sample,
+        roi_size=_window(target, divisor) if target.ndim == 3 else None,
+        divisor=divisor,
+        activation=source.activation,
+        device=device,
+    )
+    arrays: dict[str, Any] = {
+        "target_features": pixels.features,
+        "target_labels": sample.label.astype(np.int64),
+        "source_probs": pixels.probabilities,
+        "source_predictions": pixels.predictions,
+    }
+    if source.signature is not None and source.signature.features is not None:
+        arrays |= {"source_features": source.signature.features, "source_labels": source.signature.labels}
+    return arrays
+
+
+def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample) -> tuple[float, ...]:
+    """One value per repetition; raises MedtransError with the reason where there is none.
+
+    Repetitions that hold the same pixels, because there are no others, are computed once.
+    """
+    absent = [name for name in metric.needs if name not in arrays]
+    if absent:
+        raise MedtransError(f"the source's signature does not hold {' and '.join(absent)}")
+    if "target_labels" in metric.needs and len(np.unique(sample.label)) < 2:
+        raise MedtransError("the sampled pixels of the target are all of one class")
+    values: list[float] = []
+    for chosen in sample.repetitions[: 1 if same_pixels(sample) else None]:
+        value = metric.function(**{name: _chosen(arrays, name, chosen) for name in metric.needs})
+        if not math.isfinite(value):
+            raise MedtransError(f"the metric gave {value}")
+        values.append(float(value))
+    return tuple(values * (len(sample.repetitions) // len(values)))
+
+
+def same_pixels(sample: PixelSample) -> bool:
+    """Whether all repetitions hold the same pixels."""
+    first, *others = sample.repetitions
+    return all(np.array_equal(first, other) for other in others)
+
+
+def _chosen(arrays: Mapping[str, Any], name: str, chosen: Any) -> Any:
+    """The array at one repetition's pixels; the signature's own pixels stay as they are."""
+    return arrays[name] if name in ("source_features", "source_labels") else arrays[name][chosen]
+
+
+def _window(target: Task, divisor: int) -> tuple[int, ...]:
+    """As large as the largest case, up to WINDOW_3D: a multiple of the divisor, and at least twice it."""
+    largest = np.max([case.label.shape for case in target.cases], axis=0)
+    return tuple(min(WINDOW_3D, max(2, math.ceil(size / divisor)) * divisor) for size in largest)
+
+
+def _require_fit(source: Source, target: Task) -> None:
+    if source.spatial_dims != target.ndim:
+        raise MedtransError(f"the source reads {source.spatial_dims}D images, the target's are {target.ndim}D")
+    if source.in_channels != target.n_channels:
+        raise MedtransError(f"the source reads {source.in_channels} channels, the target has {target.n_channels}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,102 @@
+"""A ranking as plain text, and how its numbers are written everywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medtrans.selection.results import Missing, Ranking, SourceScore
+
+
+def decimals(scores: Sequence[SourceScore]) -> int:
+    """Decimal places that show four digits of the largest mean and two of the largest spread; from 0 to 6."""
+    mean = max(abs(score.mean) for score in scores)
+    spread = max(score.spread for score in scores)
+    return min(6, max(0, _places(mean, 4), _places(spread, 2)))
+
+
+def _places(value: float, digits: int) -> int:
+    return digits - 1 - math.floor(math.log10(value)) if value else 0
+
+
+def score_text(score: SourceScore, places: int) -> str:
+    """Mean and spread of a score.
+
+    >>> from medtrans.selection.results import scores_of_metric
+    >>> score_text(scores_of_metric("h_score", {"a": [0.5, 0.7]})[0], 3)
+    '0.600 ± 0.141'
+    """
+    return f"{score.mean:.{places}f} ± {score.spread:.{places}f}"
+
+
+def answer(ranking: Ranking) -> str:
+    """The ranking in one sentence: which source, by which metric, how sure, what comes next, what other metrics say."""
+    first, *others = ranking.by()
+    tied = [first.source, *(score.source for score in others if score.rank == 1)]
+    if len(tied) > 1:
+        parts = [f"{_listed(tied)} share the first place for {ranking.target} by {first.metric}"]
+    else:
+        parts = [
+            f"{first.source} ranks first for {ranking.target} by {first.metric} "
+            f"and wins {first.first_share:.0%} of {_samples(ranking)} of pixels",
+            f"next is {others[0].source}" if others else "no other source has a score",
+        ]
+    return "; ".join(parts + [_verdict(ranking, metric, tied) for metric in ranking.scored_metrics[1:]]) + "."
+
+
+def _verdict(ranking: Ranking, metric: str, picks: list[str]) -> str:
+    firsts = [score.source for score in ranking.by(metric) if score.rank == 1]
+    return f"{metric} agrees" if firsts == picks else f"{metric} puts {_listed(firsts)} first"
+
+
+def plain_text(ranking: Ranking) -> str:
+    """A table with one row per source and a group of columns per metric; then dropped, missing and notes."""
+    cells = [_row(ranking, source) for source in ranking.sources]
+    header = ["source", *ranking.scored_metrics]
+    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
+    lines = [f"{ranking.target}: {len(ranking.sources)} sources, {_samples(ranking)} of {ranking.n_pixels} pixels", ""]
+    lines += [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *cells]
+    ]
+    lines += ["", answer(ranking)]
+    lines += [f"dropped: {dropped.source}: {dropped.reason}" for dropped in ranking.dropped]
+    lines += [
+        f"no {metric} for {', '.join(names)}: {reason}"
+        for (metric, reason), names in by_reason(ranking.missing).items()
+    ]
+    lines += [f"note: {note}" for note in ranking.notes]
+    return "\n".join(lines)
+
+
+def cell(ranking: Ranking, source: str, metric: str) -> str:
+    """Place, mean, spread and share of first places; a dash where there is no score."""
+    scores = ranking.by(metric)
+    places = decimals(scores)
+    width = max(len(score_text(score, places)) for score in scores)
+    for score in scores:
+        if score.source == source:
+            return f"{score.place:<3}  {score_text(score, places):>{width}}  {score.first_share:>4.0%}"
+    return "-"
+
+
+def by_reason(missing: Iterable[Missing]) -> dict[tuple[str, str], list[str]]:
+    """Names of the sources by metric and reason, in order."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for lack in missing:
+        names.setdefault((lack.metric, lack.reason), []).append(lack.source)
+    return names
+
+
+def _row(ranking: Ranking, source: str) -> list[str]:
+    return [source, *(cell(ranking, source, metric) for metric in ranking.scored_metrics)]
+
+
+def _samples(ranking: Ranking) -> str:
+    return "1 sample" if ranking.repetitions == 1 else f"{ranking.repetitions} samples"
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

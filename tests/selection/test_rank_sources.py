@@ -1,0 +1,247 @@
+"""The whole way, through real bundles with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from medtrans.config import FilterSettings, PreprocessingSettings, SamplerSettings
+from medtrans.data.statistics import intensity_quantiles, mean_shape
+from medtrans.errors import MedtransError, MedtransWarning, MetricError, SamplingError
+from medtrans.features import extract_features
+from medtrans.metrics import h_score
+from medtrans.networks import build_network, network_definition, size_divisor
+from medtrans.sampling import sample_pixels
+from medtrans.selection import rank_sources
+from medtrans.sources import Pool, Signature, write_bundle
+from medtrans.tasks import Case, Task, TaskName
+
+SAMPLER = SamplerSettings(n_pixels=150, repetitions=3)
+
+
+def slices(seed: int, shift: float = 0.0) -> tuple[Case, ...]:
+    """Four slices of two subjects with a square that is brighter than its surroundings."""
+    rng = np.random.default_rng(seed)
+    cases = []
+    for i in range(4):
+        label = np.zeros((40, 36), dtype=np.uint8)
+        label[8:24, 10:26] = 1
+        image = (rng.normal(size=label.shape) + 2 * label + shift).astype(np.float32)
+        cases.append(Case(f"p{i // 2}/z{i}", image[None], label, (1.0, 1.0), f"p{i // 2}", height=0.2 * (i + 1)))
+    return tuple(cases)
+
+
+TARGET = Task(TaskName("here", "FLAIR", "square"), slices(0), ("background", "square"))
+
+
+def bundle(root, name: str, seed: int, *, in_channels=1, spatial_dims=2, signature="full", shift=0.0, spacing=None):
+    task = TaskName.parse(name)
+    definition = network_definition(
+        "BasicUNet", spatial_dims=spatial_dims, in_channels=in_channels, out_channels=2, width=4
+    )
+    network = build_network(definition, seed=seed)
+    cases = slices(seed + 100, shift)
+    told = Signature(task, 2, shape=mean_shape(cases), intensity_quantiles=intensity_quantiles(cases))
+    if signature == "full":
+        sample = sample_pixels(cases, n_pixels=80, repetitions=1, rng=np.random.default_rng(seed))
+        pixels = extract_features(network, cases, sample, divisor=size_divisor(definition))
+        told = dataclasses.replace(told, features=pixels.features, labels=sample.label)
+    write_bundle(
+        root / name,
+        network=network,
+        definition=definition,
+        task=task,
+        class_names=("background", "square"),
+        preprocessing=PreprocessingSettings(spacing_mm=spacing),
+        signature=None if signature is None else told,
+        training_record={},
+    )
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Two sources with a signature, one without, one that reads two channels, one of far intensities."""
+    root = tmp_path_factory.mktemp("pool")
+    bundle(root, "there/FLAIR/square", 1)
+    bundle(root, "there/T1/square", 2, spacing=2.0)
+    bundle(root, "there/FLAIR/bare", 3, signature=None)
+    bundle(root, "there/T1+T2/square", 4, in_channels=2, signature=None)
+    bundle(root, "there/CT/square", 5, shift=40.0)
+    return root
+
+
+@pytest.fixture(scope="module")
+def pool(root):
+    return Pool(root)
+
+
+@pytest.fixture(scope="module")
+def ranking(pool):
+    filters = FilterSettings(max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
+    return rank_sources(TARGET, pool, sampler=SAMPLER, filters=filters, exclude=["nobody"], seed=7, device="cpu")
+
+
+def test_sources_that_can_be_ranked_are(ranking):
+    assert sorted(ranking.order("h_score")) == ["there/FLAIR/bare", "there/FLAIR/square", "there/T1/square"]
+    assert sorted(ranking.order("otce_sim")) == ["there/FLAIR/square", "there/T1/square"]
+    assert ranking.n_pixels == 150
+    assert {len(score.values) for score in ranking.scores} == {3}
+    assert len(set(ranking.scores[0].values)) == 3
+
+
+def test_what_cannot_be_had_has_a_reason(ranking):
+    reasons = {(lack.source, lack.metric): lack.reason for lack in ranking.missing}
+    assert set(reasons) == {
+        ("there/FLAIR/bare", "otce_sim"),
+        ("there/T1+T2/square", "h_score"),
+        ("there/T1+T2/square", "otce_sim"),
+    }
+    assert "signature" in reasons["there/FLAIR/bare", "otce_sim"]
+    assert reasons["there/T1+T2/square", "h_score"] == "the source reads 2 channels, the target has 1"
+
+
+def test_the_far_source_was_dropped_with_a_reason(ranking):
+    (dropped,) = ranking.dropped
+    assert dropped.source == "there/CT/square"
+    assert "CT is not FLAIR" in dropped.reason
+
+
+def test_notes_tell_what_a_reader_should_know(ranking):
+    text = "\n".join(ranking.notes)
+    assert "Trained on pixels of 2 x 2 mm, while the target's are 1 x 1 mm: there/T1/square." in text
+    assert "Excluded, but not in the pool: nobody." in text
+    assert "Not filtered" in text
+
+
+def test_values_are_the_metric_of_the_network_at_the_sampled_pixels(ranking, pool):
+    sample = sample_pixels(TARGET.cases, n_pixels=150, repetitions=3, rng=np.random.default_rng(7))
+    source = pool["there/T1/square"]
+    divisor = size_divisor(source.network_definition)
+    pixels = extract_features(source.load_network(), TARGET.cases, sample, divisor=divisor)
+    expected = tuple(h_score(pixels.features[chosen], sample.label[chosen]) for chosen in sample.repetitions)
+    (score,) = [score for score in ranking.by("h_score") if score.source == source.name]
+    assert score.values == expected
+
+
+def test_the_same_seed_gives_the_same_ranking_bit_for_bit(ranking, pool):
+    filters = FilterSettings(max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
+    arguments = {"sampler": SAMPLER, "filters": filters, "exclude": ["nobody"], "device": "cpu"}
+    again = rank_sources(TARGET, pool, seed=7, **arguments)
+    assert again == ranking
+    assert rank_sources(TARGET, pool, seed=8, **arguments).scores != ranking.scores
+
+
+def test_provenance_holds_seed_settings_versions_and_seconds(ranking):
+    provenance = ranking.provenance
+    assert provenance.seed == 7
+    assert provenance.settings["sampler"]["n_pixels"] == 150
+    assert set(provenance.versions) == {"medtrans", "torch", "monai", "numpy"}
+    assert set(provenance.seconds) == {"filters", "sampling", "features", "h_score", "otce_sim"}
+
+
+def test_the_picture_shows_the_slice_with_most_pixels_anterior_up(ranking):
+    picture = ranking.picture
+    case = next(case for case in TARGET.cases if case.id == picture.case)
+    np.testing.assert_array_equal(picture.image, case.image[0].T[::-1])
+    sample = sample_pixels(TARGET.cases, n_pixels=150, repetitions=3, rng=np.random.default_rng(7))
+    first = sample.repetitions[0]
+    counts = np.bincount(sample.case_index[first], minlength=4)
+    assert TARGET.cases[counts.argmax()] is case
+    labels = sample.label[first][sample.case_index[first] == counts.argmax()]
+    np.testing.assert_array_equal(picture.label[tuple(picture.position.T)], labels)
+
+
+def test_progress_names_each_source(pool):
+    calls = []
+    rank_sources(
+        TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None, progress=lambda *call: calls.append(call)
+    )
+    assert [call[2] for call in calls[:-1]] == [source.name for source in pool]
+    assert calls[-1][:2] == (5, 5)
+
+
+def test_excluded_sources_do_not_take_part(pool):
+    names = [source.name for source in pool]
+    ranking = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None, exclude=names[1:])
+    assert ranking.sources == (names[0],)
+    with pytest.raises(MedtransError, match="every source is excluded"):
+        rank_sources(TARGET, pool, exclude=names)
+
+
+def test_a_source_that_a_filter_drops_is_never_loaded(tmp_path):
+    bundle(tmp_path, "there/FLAIR/square", 1)
+    bundle(tmp_path, "there/CT/square", 5, shift=40.0)
+    (tmp_path / "there/CT/square/models/model.pt").write_bytes(b"not weights")
+    ranking = rank_sources(
+        TARGET, Pool(tmp_path), sampler=SAMPLER, filters=FilterSettings(max_modality_distance=1, min_pool=1)
+    )
+    assert [dropped.source for dropped in ranking.dropped] == ["there/CT/square"]
+    assert ranking.missing == ()
+
+
+def test_broken_weights_are_missing_and_a_broken_bundle_is_a_note_while_the_rest_is_ranked(tmp_path):
+    bundle(tmp_path, "there/FLAIR/square", 1)
+    bundle(tmp_path, "there/FLAIR/weights", 1)
+    bundle(tmp_path, "there/FLAIR/text", 1)
+    (tmp_path / "there/FLAIR/weights/models/model.pt").write_bytes(b"not weights")
+    (tmp_path / "there/FLAIR/text/configs/metadata.json").write_text("{")
+    with pytest.warns(MedtransWarning):
+        pool = Pool(tmp_path)
+    ranking = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None)
+    assert ranking.order() == ["there/FLAIR/square"]
+    assert [lack.source for lack in ranking.missing] == ["there/FLAIR/weights"]
+    assert "model.pt" in ranking.missing[0].reason
+    assert any("there/FLAIR/text" in note for note in ranking.notes)
+
+
+def test_fewer_pixels_than_asked_for_means_no_spread_and_a_note(pool):
+    ranking = rank_sources(
+        TARGET, pool, metrics=["h_score"], filters=None, sampler=SamplerSettings(n_pixels=10**6, repetitions=3)
+    )
+    assert {score.spread for score in ranking.scores} == {0}
+    assert any("spread is 0" in note for note in ranking.notes)
+
+
+def test_equal_sources_share_the_first_place(tmp_path):
+    for name in ("a/FLAIR/x", "b/FLAIR/x"):
+        bundle(tmp_path, name, 1)
+    ranking = rank_sources(TARGET, Pool(tmp_path), metrics=["h_score"], sampler=SAMPLER, filters=None)
+    assert [(score.place, score.first_share) for score in ranking.scores] == [("1=", 0.5), ("1=", 0.5)]
+
+
+def test_one_class_only_is_an_error_that_says_so(pool):
+    flat = [dataclasses.replace(case, label=np.zeros_like(case.label)) for case in TARGET.cases]
+    target = Task(TARGET.name, tuple(flat), TARGET.class_names)
+    with pytest.raises(MedtransError, match="all of one class"):
+        rank_sources(target, pool, sampler=SamplerSettings(kind="uniform", n_pixels=50), filters=None)
+    with pytest.raises(SamplingError):
+        rank_sources(target, pool, sampler=SAMPLER, filters=None)
+
+
+def test_if_no_source_fits_the_error_gives_the_first_reason(pool):
+    two = [dataclasses.replace(case, image=np.repeat(case.image, 3, axis=0)) for case in TARGET.cases]
+    target = Task(TARGET.name, tuple(two), TARGET.class_names)
+    with pytest.raises(MedtransError, match=r"no source can be ranked.*the target has 3"):
+        rank_sources(target, pool, sampler=SAMPLER, filters=None)
+
+
+def test_an_unknown_metric_is_refused_before_any_work(pool):
+    with pytest.raises(MetricError, match=r"h_scor.*did you mean 'h_score'"):
+        rank_sources(TARGET, pool, metrics=["h_scor"])
+    with pytest.raises(MetricError, match="no metric"):
+        rank_sources(TARGET, pool, metrics=[])
+
+
+def test_volumes_are_ranked_in_windows(tmp_path):
+    rng = np.random.default_rng(0)
+    label = np.zeros((24, 20, 18), dtype=np.uint8)
+    label[6:16, 6:14, 5:12] = 1
+    image = (rng.normal(size=label.shape) + label).astype(np.float32)
+    target = Task(TARGET.name, (Case("p", image[None], label, (1.0, 1.0, 2.0)),), TARGET.class_names)
+    bundle(tmp_path, "there/FLAIR/solid", 1, spatial_dims=3, signature=None)
+    ranking = rank_sources(target, Pool(tmp_path), metrics=["h_score"], sampler=SAMPLER)
+    assert ranking.order() == ["there/FLAIR/solid"]
+    assert ranking.picture.image.shape == (20, 24)
+    assert ranking.picture.label[tuple(ranking.picture.position.T)].size == len(ranking.picture.position)
