@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 
 from medtrans.errors import NetworkError, SamplingError, did_you_mean
-from medtrans.networks import forward_with_features, penultimate_layer
+from medtrans.networks import forward_with_features, padded_size, penultimate_layer
 from medtrans.tasks import Case
 
 Activation = Literal["softmax", "sigmoid"]
+
+WINDOW_3D = 96
+"""Voxels a side of the windows in which a volume goes through a network, where nothing else is asked for."""
 
 _MAX_SIGMOID_CHANNELS = 8  # 2**8 combinations of channels
 
@@ -81,7 +84,8 @@ def extract_features(
         pixels: positions in them.
         layer: the layer whose input are the features, interpolated linearly where its resolution is lower than the
             image's; None: the last 1 x 1 convolution.
-        roi_size: window size in pixels; None: whole images, padded to a multiple of ``divisor`` and at least twice it.
+        roi_size: window size in pixels; None: whole images in 2D and windows of at most ``WINDOW_3D`` a side in 3D,
+            padded to a multiple of ``divisor`` and at least twice it.
         divisor: the network takes sizes that are multiples of this.
         activation: what the logits mean. ``"softmax"``: classes that exclude each other. ``"sigmoid"``: structures that
             may overlap; then each combination of structures is a class, with the product of p or 1 - p over the
@@ -152,10 +156,16 @@ def _windows(cases: Sequence[Case], pixels: Pixels, roi_size: Sequence[int] | No
     return windows
 
 
+def default_window(size: Sequence[int], divisor: int) -> tuple[int, ...]:
+    """The window for an image of this size: the whole of a slice, at most ``WINDOW_3D`` a side of a volume."""
+    limit = padded_size(WINDOW_3D, divisor)
+    whole = tuple(padded_size(length, divisor) for length in size)
+    return whole if len(size) == 2 else tuple(min(length, limit) for length in whole)
+
+
 def _window_shape(size: tuple[int, ...], roi_size: Sequence[int] | None, divisor: int) -> tuple[int, ...]:
     if roi_size is None:
-        # Instance normalisation needs more than one pixel on the coarsest level.
-        return tuple(max(2, -(-length // divisor)) * divisor for length in size)
+        return default_window(size, divisor)
     if len(roi_size) != len(size) or any(length < 1 or length % divisor for length in roi_size):
         raise NetworkError(
             f"window {tuple(roi_size)} does not fit a {len(size)}D network that takes multiples of {divisor}; "

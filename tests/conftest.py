@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def shared_root() -> Path:
-    """The folder of reference numbers and real scans beside the checkout; tests that need it skip where it is absent."""
+    """The folder of reference numbers and real scans beside the checkout; tests skip where it is absent."""
     root = Path(__file__).resolve().parents[2] / "shared"
     if not root.is_dir():
         pytest.skip(f"{root.name}/ with golden numbers and real scans is not beside this checkout")

@@ -1,0 +1,107 @@
+"""The command line. Errors that a user can meet are one line on stderr, and exit status 2.
+
+Commands import what they need when they run: ``medtrans --help`` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medtrans import __version__
+from medtrans.errors import MedtransError, MedtransWarning
+
+app = typer.Typer(
+    help="Which trained segmentation model should a new task be transferred from?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+pool_app = typer.Typer(help="Look into a pool of sources.", no_args_is_help=True)
+app.add_typer(pool_app, name="pool")
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the scans, the pool and the report.")] = Path("runs/demo"),
+) -> None:
+    """Simulate scans, train a small pool, rank it for a new task, and check the first pick against the last."""
+    from medtrans.cli.demo import run_demo
+
+    run_demo(output)
+
+
+@app.command()
+def train(config: ConfigPath) -> None:
+    """Train the sources a configuration names, into a pool. Killed, it resumes where it stopped."""
+    from medtrans.cli.train import run_train_job
+    from medtrans.config import TrainJob, load_settings
+
+    run_train_job(load_settings(config, TrainJob))
+
+
+@app.command()
+def rank(config: ConfigPath) -> None:
+    """Rank a pool's sources for a target; writes ranking.csv, ranking.json and ranking.html."""
+    from medtrans.cli.rank import run_rank_job
+    from medtrans.config import RankJob, load_settings
+
+    run_rank_job(load_settings(config, RankJob))
+
+
+@pool_app.command("ls")
+def pool_ls(root: Annotated[Path, typer.Argument(metavar="POOL", help="The pool's folder.")]) -> None:
+    """List the sources of a pool, and what in it cannot be loaded."""
+    from medtrans.cli.tables import print_pool
+
+    print_pool(root)
+
+
+@app.command()
+def metrics() -> None:
+    """List the metrics: what each needs, its range, its cost, its paper."""
+    from medtrans.cli.tables import print_metrics
+
+    print_metrics()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"medtrans {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``medtrans``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", MedtransWarning)
+        warnings.showwarning = _show_warning
+        try:
+            app()
+        except MedtransError as error:
+            print(f"medtrans: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("medtrans: interrupted; run the same command again to go on", file=sys.stderr)
+            sys.exit(130)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Print ours in one line, and leave out what libraries say to programmers."""
+    if issubclass(category, MedtransWarning):
+        print(f"medtrans: warning: {message}", file=sys.stderr)

@@ -6,18 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medtrans.data.layouts import FORMATS, dataset
+    from medtrans.data.layouts import FORMATS, open_dataset
     from medtrans.data.load import load_task, load_task_from
 
 # Imported on first use: MONAI takes seconds that statistics and file indexes do not have.
 _LAZY = {
     "FORMATS": "medtrans.data.layouts",
-    "dataset": "medtrans.data.layouts",
+    "open_dataset": "medtrans.data.layouts",
     "load_task": "medtrans.data.load",
     "load_task_from": "medtrans.data.load",
 }
 
-__all__ = ["FORMATS", "dataset", "load_task", "load_task_from"]
+__all__ = ["FORMATS", "load_task", "load_task_from", "open_dataset"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data.files import check_same_grid, read_image, read_label
-from medtrans.data.layouts import CaseFiles, Dataset, Structure, dataset
+from medtrans.data.layouts import CaseFiles, Dataset, Structure, open_dataset
 from medtrans.data.preprocessing import Prepared, preprocess
 from medtrans.data.slices import slice_cases
 from medtrans.errors import ConfigError, DataError
@@ -33,7 +33,7 @@ def load_task(
     ``name`` is ``domain/modality/structure``; structures joined by ``+`` become the classes 1.. in that order, and must
     not overlap. ``cases`` are ids (None: every labelled case). ``slices``, for two dimensions: how many slices of each
     volume to take, at equal steps of the structure's cumulative area, or their indices along the last axis after
-    reorientation (None: every slice that holds brain). ``format`` and ``partition_file``: see ``dataset``.
+    reorientation (None: every slice that holds brain). ``format`` and ``partition_file``: see ``open_dataset``.
 
     Raises DataError, one line, for whatever is wrong with the files; ConfigError for settings that make no sense.
 
@@ -42,7 +42,7 @@ def load_task(
     task_name = TaskName.parse(name) if isinstance(name, str) else name
     if slices is not None and preprocessing.dimensions == 3:
         raise ConfigError("slices are for two dimensions; leave them out, or set dimensions to 2")
-    files = dataset(task_name.domain, root, format, partition_file)
+    files = open_dataset(task_name.domain, root, format, partition_file)
     classes = files.classes(task_name.structure)
     chosen = files.choose(cases, (structure.label_map for structure in classes.values()))
     loaded: list[Case] = []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
+from medtrans.networks import padded_size
 from medtrans.tasks import IGNORE_LABEL, Case
 
 DEFAULT_PATCH_3D = 96
@@ -108,11 +109,6 @@ class Batches:
 
     def _padded_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(padded_size(max(sizes), self.divisor) for sizes in zip(*shapes, strict=True))
-
-
-def padded_size(size: int, divisor: int) -> int:
-    """The next multiple of ``divisor``, at least twice it: instance normalisation needs two pixels at the bottom."""
-    return max(-(-size // divisor), 2) * divisor
 
 
 def is_structure(label: NDArray[np.uint8]) -> NDArray[np.bool_]:

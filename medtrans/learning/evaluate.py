@@ -14,11 +14,9 @@ from torch import nn
 from torch.nn import functional
 
 from medtrans.errors import DataError
-from medtrans.learning.batches import padded_size
+from medtrans.features import default_window
+from medtrans.networks import padded_size
 from medtrans.tasks import IGNORE_LABEL, Case
-
-WINDOW_3D = 96
-"""Voxels a side of the windows in which a volume is segmented, as large as the patches of training."""
 
 IMAGES_AT_ONCE = 8
 """2D images that go through the network together."""
@@ -89,8 +87,9 @@ def _largest_output(
         if len(sizes) == 2:
             outputs = network(padded)
         else:
-            window = padded_size(WINDOW_3D, divisor)
-            outputs = sliding_window_inference(padded, (window,) * 3, 1, network, overlap=0.25, mode="gaussian")
+            outputs = sliding_window_inference(
+                padded, default_window(sizes, divisor), 1, network, overlap=0.25, mode="gaussian"
+            )
     inside = (slice(None), *(slice(size) for size in sizes))
     largest: NDArray[np.uint8] = outputs.argmax(dim=1)[inside].to(torch.uint8).cpu().numpy()
     return largest

@@ -12,10 +12,9 @@ from torch.nn import functional
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
-from medtrans.learning.batches import padded_size
 from medtrans.learning.evaluate import inference
 from medtrans.learning.loop import Progress, descend, resolve_device
-from medtrans.networks import forward_with_features, penultimate_layer, size_divisor
+from medtrans.networks import forward_with_features, padded_size, penultimate_layer, size_divisor
 from medtrans.sources import Source
 from medtrans.tasks import Case, Task
 

@@ -22,9 +22,8 @@ from medtrans.config import (
 from medtrans.data.statistics import intensity_quantiles, mean_shape
 from medtrans.errors import TrainingError
 from medtrans.features import extract_features
-from medtrans.learning.batches import padded_size
 from medtrans.learning.checkpoint import Checkpoint, differences
-from medtrans.learning.evaluate import WINDOW_3D, dice_score
+from medtrans.learning.evaluate import dice_score
 from medtrans.learning.loop import Progress, descend, resolve_device
 from medtrans.networks import build_network, network_definition, size_divisor
 from medtrans.sampling import sample_pixels
@@ -124,8 +123,7 @@ def make_signature(
         return statistics
     drawn = sampler.model_dump() | {"n_pixels": settings.n_pixels, "repetitions": 1}
     sample = sample_pixels(task.cases, **drawn, rng=rng)
-    window = None if task.ndim == 2 else (padded_size(WINDOW_3D, divisor),) * 3
-    found = extract_features(network, task.cases, sample, roi_size=window, divisor=divisor, device=device)
+    found = extract_features(network, task.cases, sample, divisor=divisor, device=device)
     return replace(statistics, features=found.features, labels=sample.label)
 
 

@@ -9,6 +9,7 @@ from medtrans.networks.definitions import (
     network_arguments,
     network_definition,
     network_skeleton,
+    padded_size,
     size_divisor,
 )
 from medtrans.networks.penultimate import forward_with_features, penultimate_layer
@@ -21,6 +22,7 @@ __all__ = [
     "network_arguments",
     "network_definition",
     "network_skeleton",
+    "padded_size",
     "penultimate_layer",
     "size_divisor",
 ]

@@ -129,6 +129,15 @@ def size_divisor(definition: Mapping[str, Any]) -> int:
     return 16  # BasicUNet: four max-poolings
 
 
+def padded_size(size: int, divisor: int) -> int:
+    """The next multiple of ``divisor``, at least twice it: instance normalisation needs two pixels at the bottom.
+
+    >>> padded_size(100, 16)
+    112
+    """
+    return max(-(-size // divisor), 2) * divisor
+
+
 def _total_strides(strides: Sequence[int | Sequence[int]], spatial_dims: int) -> list[int]:
     """Product over the levels, for each axis."""
     per_axis = [[stride] * spatial_dims if isinstance(stride, int) else stride for stride in strides]

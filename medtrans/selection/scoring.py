@@ -18,9 +18,6 @@ from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
 from medtrans.tasks import Task
 
-WINDOW_3D = 96
-"""Voxels a side, at most, of the windows in which volumes go through a network; slices go as a whole."""
-
 Values = dict[str, tuple[float, ...]]
 """By metric: one value per repetition."""
 
@@ -52,13 +49,11 @@ def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str)
         MedtransError: the source does not fit the target, or cannot be loaded.
     """
     _require_fit(source, target)
-    divisor = size_divisor(source.network_definition)
     pixels = extract_features(
         source.load_network(device),
         target.cases,
         sample,
-        roi_size=_window(target, divisor) if target.ndim == 3 else None,
-        divisor=divisor,
+        divisor=size_divisor(source.network_definition),
         activation=source.activation,
         device=device,
     )
@@ -101,12 +96,6 @@ def same_pixels(sample: PixelSample) -> bool:
 def _chosen(arrays: Mapping[str, Any], name: str, chosen: Any) -> Any:
     """The array at one repetition's pixels; the signature's own pixels stay as they are."""
     return arrays[name] if name in ("source_features", "source_labels") else arrays[name][chosen]
-
-
-def _window(target: Task, divisor: int) -> tuple[int, ...]:
-    """As large as the largest case, up to WINDOW_3D: a multiple of the divisor, and at least twice it."""
-    largest = np.max([case.label.shape for case in target.cases], axis=0)
-    return tuple(min(WINDOW_3D, max(2, math.ceil(size / divisor)) * divisor) for size in largest)
 
 
 def _require_fit(source: Source, target: Task) -> None:

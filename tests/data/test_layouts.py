@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 from tiny_scans import BOX, tiny_head, tiny_label, write_fets, write_iseg, write_nifti, write_subject
 
 from medtrans.config import PreprocessingSettings
-from medtrans.data import FORMATS, dataset, load_task
+from medtrans.data import FORMATS, load_task, open_dataset
 from medtrans.data.layouts.dataset import canonical_modality, natural_order
 from medtrans.errors import ConfigError, DataError
 
@@ -45,13 +45,13 @@ def test_synonyms_of_modalities(written: str, name: str) -> None:
 
 def test_unknown_format_and_missing_root(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown format 'isegs'; did you mean 'iseg'"):
-        dataset("x", tmp_path, "isegs")
+        open_dataset("x", tmp_path, "isegs")
     for name in FORMATS:
         with pytest.raises(DataError, match=r"no such folder"):
-            dataset(name, tmp_path / "gone", name)
+            open_dataset(name, tmp_path / "gone", name)
     for name in ("iseg", "fets", "brats-2023"):
         with pytest.raises(DataError, match="no cases of this layout found"):
-            dataset(name, tmp_path)
+            open_dataset(name, tmp_path)
 
 
 # iSeg
@@ -73,7 +73,7 @@ def test_iseg_nested_twice_in_lower_case_sorts_numerically(tmp_path: Path) -> No
     for path in folder.glob("subject-2-T*"):
         path.rename(path.with_name(path.name.replace("T", "t")))
     (folder / "._subject-3-T1.hdr").write_bytes(b"a Mac was here")
-    found = dataset("iseg-2019", tmp_path)
+    found = open_dataset("iseg-2019", tmp_path)
     assert [case.id for case in found.cases] == ["subject-1", "subject-2", "subject-10", "subject-11"]
     assert found.modalities == ("T1", "T2")
     task = load_task("iseg-2019/T2/WM", tmp_path, preprocessing=IN_3D)
@@ -84,7 +84,7 @@ def test_iseg_years_are_not_mixed_up(tmp_path: Path) -> None:
     for year in ("iSeg-2017-Training", "iSeg-2019-Training"):
         write_iseg(tmp_path / year, 1, label=(10,))
     with pytest.raises(DataError, match=r"case 'subject-1': more than one .* give one copy"):
-        dataset("iseg", tmp_path)
+        open_dataset("iseg", tmp_path)
 
 
 def test_iseg_values_between_the_codings_are_an_error(tmp_path: Path) -> None:
@@ -128,17 +128,18 @@ def test_fets_2022_partition(tmp_path: Path) -> None:
     write_partition(root, ["Partition_ID,Subject_ID", "32,FeTS2022_01341"], "partitioning_2.csv")
     (tmp_path / "Institutions.csv").write_text("name,city\nnone,none\n")
     ids = {
-        domain: [case.id for case in dataset(domain, tmp_path).cases] for domain in ("fets-22", "fets-2022-2", "fets")
+        domain: [case.id for case in open_dataset(domain, tmp_path).cases]
+        for domain in ("fets-22", "fets-2022-2", "fets")
     }
     assert ids == {
         "fets-22": ["FeTS2022_00002", "FeTS2022_01341"],
         "fets-2022-2": ["FeTS2022_00010"],
         "fets": ["FeTS2022_00002", "FeTS2022_00010", "FeTS2022_01341"],
     }
-    other = dataset("fets-32", tmp_path, partition_file=root / "partitioning_2.csv")
+    other = open_dataset("fets-32", tmp_path, partition_file=root / "partitioning_2.csv")
     assert [case.id for case in other.cases] == ["FeTS2022_01341"]
     with pytest.raises(DataError, match=r"partitioning_1\.csv: no institution 3; it has 2, 22"):
-        dataset("fets-3", tmp_path)
+        open_dataset("fets-3", tmp_path)
 
 
 def test_fets_2021_partition_has_its_columns_the_other_way_round_and_padded_numbers(tmp_path: Path) -> None:
@@ -146,7 +147,7 @@ def test_fets_2021_partition_has_its_columns_the_other_way_round_and_padded_numb
         write_fets(tmp_path, subject, suffix=".nii")
     lines = ["Subject_ID,Partition_ID", "FeTS21_Training_001,01", "FeTS21_Training_002,10", "FeTS21_Training_369,01"]
     write_partition(tmp_path, lines)
-    found = dataset("fets-2021-01", tmp_path)
+    found = open_dataset("fets-2021-01", tmp_path)
     assert [case.id for case in found.cases] == ["FeTS21_Training_001"]
     assert found.notes == ("1 of the 2 subjects of institution 1 are not in the root folder.",)
 
@@ -156,20 +157,20 @@ def test_fets_broken_partition_file(tmp_path: Path, lines: list[str]) -> None:
     write_fets(tmp_path, "FeTS2022_00000")
     path = write_partition(tmp_path, lines, "other.csv")
     with pytest.raises(DataError, match=r"other\.csv: not a table of Partition_ID"):
-        dataset("fets-1", tmp_path, partition_file=path)
+        open_dataset("fets-1", tmp_path, partition_file=path)
 
 
 def test_fets_without_a_usable_partition_file(tmp_path: Path) -> None:
     write_fets(tmp_path, "FeTS2022_00000")
     with pytest.raises(DataError, match="no CSV file with Partition_ID and Subject_ID"):
-        dataset("fets-1", tmp_path)
+        open_dataset("fets-1", tmp_path)
     with pytest.raises(DataError, match=r"gone\.csv: cannot be read"):
-        dataset("fets-1", tmp_path, partition_file=tmp_path / "gone.csv")
+        open_dataset("fets-1", tmp_path, partition_file=tmp_path / "gone.csv")
     write_partition(tmp_path, ["Partition_ID,Subject_ID", "1,FeTS2022_00001"])
     with pytest.raises(DataError, match="none of the 1 subjects of institution 1 is here"):
-        dataset("fets-1", tmp_path)
+        open_dataset("fets-1", tmp_path)
     with pytest.raises(ConfigError, match="for FeTS only"):
-        dataset("open-ms", tmp_path, partition_file=tmp_path / "x.csv")
+        open_dataset("open-ms", tmp_path, partition_file=tmp_path / "x.csv")
 
 
 def test_fets_label_of_another_year_is_an_error(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_brats_2020_subject_with_a_label_of_another_name(tmp_path: Path) -> None
 def test_brats_2023(tmp_path: Path) -> None:
     for subject in ("BraTS-GLI-00010-000", "BraTS-GLI-00002-001"):
         write_subject(tmp_path / subject, "{}-{}.nii.gz", ("t1n", "t1c", "t2w", "t2f"), (1, 2, 3))
-    found = dataset("brats-2023-gli", tmp_path)
+    found = open_dataset("brats-2023-gli", tmp_path)
     assert [case.id for case in found.cases] == ["BraTS-GLI-00002-001", "BraTS-GLI-00010-000"]
     assert set(found.modalities) == {"T1", "T1CE", "T2", "FLAIR"}
     label, _ = shown(tmp_path, "brats-2023/T1CE/ET")
@@ -242,4 +243,4 @@ def test_open_ms_structures_from_two_label_maps(tmp_path: Path) -> None:
 def test_open_ms_root_is_the_folder_above(tmp_path: Path) -> None:
     write_open_ms(tmp_path, "patient07", tissue=False)
     with pytest.raises(DataError, match="give the folder that holds cross_sectional/ as root"):
-        dataset("open-ms", tmp_path / "cross_sectional")
+        open_dataset("open-ms", tmp_path / "cross_sectional")

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from tiny_scans import BOX, tiny_head, tiny_label, write_nifti
 
 from medtrans.config import PreprocessingSettings
-from medtrans.data import dataset, load_task
+from medtrans.data import load_task, open_dataset
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL, Case
 
@@ -55,7 +55,7 @@ def test_yaml_names_files_structures_and_values(tmp_path: Path) -> None:
         write_case(tmp_path, case_id)
     write_case(tmp_path, "p11", label=None)
     describe(tmp_path)
-    assert [case.id for case in dataset("mine", tmp_path).cases] == ["p9", "p10", "p11"]
+    assert [case.id for case in open_dataset("mine", tmp_path).cases] == ["p9", "p10", "p11"]
     first, second = load(tmp_path, "mine/T2/grey")
     assert (first.id, second.id) == ("p9", "p10")
     assert shows(first, tiny_head(1)[BOX])
@@ -98,12 +98,12 @@ def test_yaml_with_4d_images_of_another_format(tmp_path: Path) -> None:
 def test_a_wrong_description_is_one_clear_line(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     describe(tmp_path, **changes)
     with pytest.raises(ConfigError, match=rf"medtrans\.yaml: {message}"):
-        dataset("mine", tmp_path)
+        open_dataset("mine", tmp_path)
 
 
 def test_a_folder_needs_a_description(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"neither medtrans\.yaml nor dataset\.json"):
-        dataset("mine", tmp_path)
+        open_dataset("mine", tmp_path)
 
 
 def write_json(root: Path, **content: object) -> None:
@@ -128,7 +128,7 @@ def test_nnunet_2(tmp_path: Path) -> None:
         numTraining=2,
         file_ending=".nii.gz",
     )
-    assert dataset("dataset137", tmp_path).modalities == ("FLAIR", "T1")
+    assert open_dataset("dataset137", tmp_path).modalities == ("FLAIR", "T1")
     cases = load(tmp_path, "dataset137/T1/whole tumor")
     assert [case.id for case in cases] == ["BraTS_002", "BraTS_010"]
     assert shows(cases[0], tiny_head(1)[BOX])
@@ -176,11 +176,11 @@ def test_decathlon(tmp_path: Path) -> None:
 def test_a_dataset_json_that_lacks_what_is_needed(tmp_path: Path, content: dict[str, object]) -> None:
     write_json(tmp_path, **content)
     with pytest.raises(DataError, match=r"dataset\.json: key .* repair it"):
-        dataset("x", tmp_path)
+        open_dataset("x", tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_dataset_json_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)
     with pytest.raises(DataError, match=r"dataset\.json: .*repair it"):
-        dataset("x", tmp_path)
+        open_dataset("x", tmp_path)

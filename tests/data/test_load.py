@@ -13,7 +13,7 @@ from tiny_scans import BOX, tiny_label, write_fets, write_iseg, write_nifti
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data import load_task, load_task_from
 from medtrans.data.files import read_image
-from medtrans.data.layouts import dataset
+from medtrans.data.layouts import open_dataset
 from medtrans.data.preprocessing import brain_mask
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import TaskName
@@ -134,7 +134,7 @@ def test_loading_leaves_the_files_as_they_are(fets: Path) -> None:
 @pytest.mark.parametrize("modality", ["T1", "T1POST", "T2", "FLAIR"])
 @pytest.mark.parametrize("patient", ["patient07", "patient19"])
 def test_brain_mask_of_a_real_brain(shared_root: Path, patient: str, modality: str) -> None:
-    (case,) = dataset("open-ms", shared_root / "data" / "open-ms").choose([patient], ["tissue"])
+    (case,) = open_dataset("open-ms", shared_root / "data" / "open-ms").choose([patient], ["tissue"])
     tissue = np.asarray(nib.load(case.labels["tissue"]).dataobj) > 0
     mask = brain_mask(read_image(case.images[modality].path).voxels)
     litres = mask.sum() / 1e6  # voxels of 1 mm3
@@ -148,7 +148,7 @@ def test_slices_of_a_real_brain(shared_root: Path) -> None:
     task = load_task("open-ms/FLAIR/lesion", root, cases=["patient07"], slices=4)
     assert len(task.cases) == 4
     assert all(case.label.any() for case in task.cases)
-    stored = nib.as_closest_canonical(nib.load(dataset("open-ms", root).cases[0].labels["lesion"])).get_fdata()
+    stored = nib.as_closest_canonical(nib.load(open_dataset("open-ms", root).cases[0].labels["lesion"])).get_fdata()
     for case in task.cases:
         z = int(case.id.removeprefix("patient07/z"))
         assert (case.label == 1).sum() == stored[..., z].sum()

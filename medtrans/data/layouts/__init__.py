@@ -9,7 +9,7 @@ from medtrans.data.layouts import brats, fets, folder, iseg, open_ms
 from medtrans.data.layouts.dataset import CaseFiles, Dataset, ImageFile, Structure
 from medtrans.errors import ConfigError, did_you_mean
 
-__all__ = ["FORMATS", "CaseFiles", "Dataset", "ImageFile", "Structure", "dataset"]
+__all__ = ["FORMATS", "CaseFiles", "Dataset", "ImageFile", "Structure", "open_dataset"]
 
 _LAYOUTS: dict[str, Callable[[Path], Dataset]] = {
     "iseg": iseg.index,
@@ -23,7 +23,9 @@ FORMATS = tuple(_LAYOUTS)
 """Names of the layouts that can be read."""
 
 
-def dataset(domain: str, root: str | Path, format: str | None = None, partition_file: Path | None = None) -> Dataset:
+def open_dataset(
+    domain: str, root: str | Path, format: str | None = None, partition_file: Path | None = None
+) -> Dataset:
     """Index the files of a domain without reading a voxel.
 
     ``format`` defaults to the layout that the domain's name starts with, else to ``folder``. In a FeTS layout a domain

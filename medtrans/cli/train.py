@@ -1,0 +1,31 @@
+"""``medtrans train``: sources into a pool."""
+
+from __future__ import annotations
+
+import time
+
+from medtrans.cli.terminal import out, progress_bar
+from medtrans.config import TrainJob
+from medtrans.data import load_task_from
+from medtrans.learning import train_source
+
+
+def run_train_job(job: TrainJob) -> None:
+    """Train every source the job names; finished ones are kept, a killed one goes on at its last checkpoint."""
+    names = job.task_names()
+    for i, name in enumerate(names, start=1):
+        start = time.perf_counter()
+        with progress_bar(f"reading the scans of {name}") as bar:
+            task = load_task_from(name, job.data, job.preprocessing)
+            train_source(
+                task,
+                pool=job.pool,
+                preprocessing=job.preprocessing,
+                network=job.network,
+                training=job.training,
+                sampler=job.sampler,
+                signature=job.signature,
+                device=job.device,
+                progress=bar,
+            )
+        out.print(f"{i}/{len(names)} {name}: {len(task.cases)} images, {time.perf_counter() - start:.0f} s")

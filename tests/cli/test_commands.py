@@ -1,0 +1,167 @@
+"""The commands on tiny simulated scans: what a user types, what comes out, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from medtrans.cli import main
+from medtrans.data.simulation import simulate_fets
+
+TASKS = ["fets-1/FLAIR/{ED,ET}", "fets-1/T1CE/ET"]
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory) -> Path:
+    return simulate_fets(
+        tmp_path_factory.mktemp("scans") / "fets", institutions=(1, 2), subjects_per_institution=2, spacing_mm=6.0
+    )
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory, scans) -> Path:
+    folder = tmp_path_factory.mktemp("job")
+    settings = {
+        "tasks": TASKS,
+        "pool": str(folder / "pool"),
+        "data": {"format": "fets", "root": str(scans)},
+        "network": {"width": 4},
+        "training": {"steps": 4, "steps_per_epoch": 2, "batch_size": 2},
+        "signature": {"n_pixels": 200},
+    }
+    run("train", write(folder / "train.yaml", settings))
+    return folder / "pool"
+
+
+def rank_settings(scans: Path, pool: Path, output: Path, **changes) -> dict:
+    return {
+        "target": "fets-2/FLAIR/ET",
+        "pool": str(pool),
+        "data": {"format": "fets", "root": str(scans), "slices": 4},
+        "metrics": ["h_score", "otce_sim", "leep"],
+        "sampler": {"n_pixels": 60, "repetitions": 3, "band_mm": 12.0},
+        "filters": None,
+        "output": str(output),
+        **changes,
+    }
+
+
+def write(path: Path, settings: dict) -> str:
+    path.write_text(yaml.safe_dump(settings))
+    return str(path)
+
+
+def run(*arguments: str) -> int:
+    """Exit status of ``medtrans ARGUMENTS``, in this process."""
+    before, sys.argv = sys.argv, ["medtrans", *arguments]
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def complaint(capsys, *arguments: str) -> str:
+    """The one line that a failing command prints."""
+    assert run(*arguments) == 2
+    captured = capsys.readouterr()
+    (line,) = captured.err.strip().splitlines()
+    assert line.startswith("medtrans: ")
+    return line
+
+
+def test_pool_ls_names_every_source(pool, capsys):
+    assert run("pool", "ls", str(pool)) == 0
+    printed = capsys.readouterr().out
+    for name in ("fets-1/FLAIR/ED", "fets-1/FLAIR/ET", "fets-1/T1CE/ET"):
+        assert name in printed
+
+
+def test_training_again_keeps_what_is_finished(pool, scans, tmp_path, capsys):
+    weights = pool / "fets-1" / "T1CE" / "ET" / "models" / "model.pt"
+    before = weights.stat().st_mtime_ns
+    assert run("train", str(pool.parent / "train.yaml")) == 0
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_rank_writes_the_same_ranking_bit_for_bit(pool, scans, tmp_path, capsys):
+    for output in ("first", "second"):
+        settings = rank_settings(scans, pool, tmp_path / output)
+        assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
+    assert "fets-1/FLAIR/ET" in capsys.readouterr().out
+    first, second = (tmp_path / name / "ranking.csv" for name in ("first", "second"))
+    assert first.read_bytes() == second.read_bytes()
+    frame = pd.read_csv(first, comment="#")
+    assert sorted(frame["metric"].unique()) == ["h_score", "leep", "otce_sim"]
+    assert len(frame) == 9
+    assert json.loads((tmp_path / "first" / "ranking.json").read_text())["target"] == "fets-2/FLAIR/ET"
+    page = (tmp_path / "first" / "ranking.html").read_text()
+    assert "fets-1/T1CE/ET" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+
+
+def test_excluded_sources_are_left_out(pool, scans, tmp_path):
+    settings = rank_settings(scans, pool, tmp_path / "out", exclude=["fets-1/FLAIR/ET"])
+    assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
+    assert "fets-1/FLAIR/ET" not in set(pd.read_csv(tmp_path / "out" / "ranking.csv", comment="#")["source"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"metrcs": ["h_score"]}, "unknown key 'metrcs'; did you mean 'metrics'?"),
+        ({"sampler": {"band": 4.0}}, "unknown key 'sampler.band'; did you mean 'band_mm'?"),
+        ({"metrics": ["h_scor"]}, "did you mean 'h_score'?"),
+        ({"target": "fets-2/FLAIR"}, "domain/modality/structure"),
+        ({"target": "fets-2/FLAIRE/ET"}, "did you mean 'FLAIR'?"),
+        ({"target": "fets-9/FLAIR/ET"}, "9"),
+        ({"pool": "no-such-pool"}, "no-such-pool"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line_and_nothing_is_written(changes, said, pool, scans, tmp_path, capsys):
+    settings = rank_settings(scans, pool, tmp_path / "out") | changes
+    assert said in complaint(capsys, "rank", write(tmp_path / "rank.yaml", settings))
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_pool_is_one_clear_line(scans, tmp_path, capsys):
+    (tmp_path / "pool").mkdir()
+    settings = rank_settings(scans, tmp_path / "pool", tmp_path / "out")
+    assert str(tmp_path / "pool") in complaint(capsys, "rank", write(tmp_path / "rank.yaml", settings))
+
+
+def test_a_missing_config_is_one_clear_line(tmp_path, capsys):
+    assert "cannot be read" in complaint(capsys, "rank", str(tmp_path / "none.yaml"))
+
+
+def test_a_broken_bundle_is_named_and_the_others_are_ranked(pool, scans, tmp_path, capsys):
+    broken = pool / "broken" / "configs"
+    broken.mkdir(parents=True)
+    (broken / "metadata.json").write_text("{")
+    try:
+        settings = rank_settings(scans, pool, tmp_path / "out")
+        assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
+        assert "broken" in capsys.readouterr().err
+    finally:
+        (broken / "metadata.json").unlink()
+        broken.rmdir()
+        broken.parent.rmdir()
+
+
+def test_metrics_are_listed(capsys):
+    assert run("metrics") == 0
+    assert "otce_sim" in capsys.readouterr().out
+
+
+def test_help_does_not_import_torch():
+    code = "import sys, medtrans.cli; sys.exit('torch' in sys.modules or 'monai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
