@@ -1,8 +1,9 @@
 """Which trained segmentation model should a new task be transferred from?
 
->>> import medtrans as mt                                                        # doctest: +SKIP
->>> target = mt.load_task("open-ms/FLAIR/lesion", root="...", cases=["patient07"])
->>> print(mt.rank_sources(target, mt.Pool("runs/open-ms/pool")))
+    import medtrans as mt
+
+    target = mt.load_task("open-ms/FLAIR/lesion", root="...", cases=["patient07"], slices=4)
+    print(mt.rank_sources(target, mt.Pool("runs/open-ms/pool")))
 """
 
 from __future__ import annotations

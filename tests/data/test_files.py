@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import SimpleITK
 from numpy.testing import assert_allclose, assert_array_equal
-from tiny_scans import LAS, RAS, tiny_head, tiny_label, write_analyze, write_nifti
 
 from medtrans.data.files import Volume, check_same_grid, read_image, read_label, read_volume
 from medtrans.errors import DataError
 from medtrans.tasks import IGNORE_LABEL
+from tests.data.tiny_scans import LAS, RAS, tiny_head, tiny_label, write_analyze, write_nifti
 
 COUNTING = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
 

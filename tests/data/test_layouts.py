@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from tiny_scans import BOX, tiny_head, tiny_label, write_fets, write_iseg, write_nifti, write_subject
 
 from medtrans.config import PreprocessingSettings
 from medtrans.data import FORMATS, load_task, open_dataset
 from medtrans.data.layouts.dataset import canonical_modality, natural_order
 from medtrans.errors import ConfigError, DataError
+from tests.data.tiny_scans import BOX, tiny_head, tiny_label, write_fets, write_iseg, write_nifti, write_subject
 
 IN_3D = PreprocessingSettings(dimensions=3)
 

@@ -10,12 +10,12 @@ import pytest
 import SimpleITK
 import yaml
 from numpy.testing import assert_array_equal
-from tiny_scans import BOX, tiny_head, tiny_label, write_nifti
 
 from medtrans.config import PreprocessingSettings
 from medtrans.data import load_task, open_dataset
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL, Case
+from tests.data.tiny_scans import BOX, tiny_head, tiny_label, write_nifti
 
 IN_3D = PreprocessingSettings(dimensions=3)
 

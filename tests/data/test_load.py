@@ -8,7 +8,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from tiny_scans import BOX, tiny_label, write_fets, write_iseg, write_nifti
 
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data import load_task, load_task_from
@@ -17,6 +16,7 @@ from medtrans.data.layouts import open_dataset
 from medtrans.data.preprocessing import brain_mask
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import TaskName
+from tests.data.tiny_scans import BOX, tiny_label, write_fets, write_iseg, write_nifti
 
 IN_3D = PreprocessingSettings(dimensions=3)
 

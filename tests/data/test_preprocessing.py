@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 from scipy import ndimage
-from tiny_scans import BOX, LAS, RAS, SHAPE, tiny_head, tiny_label
 
 from medtrans.config import PreprocessingSettings
 from medtrans.data.files import Volume
 from medtrans.data.preprocessing import brain_mask, preprocess
 from medtrans.errors import ConfigError, DataError
+from tests.data.tiny_scans import BOX, LAS, RAS, SHAPE, tiny_head, tiny_label
 
 IN_2D, IN_3D = PreprocessingSettings(dimensions=2), PreprocessingSettings(dimensions=3)
 BOX_SHAPE = (10, 11, 10)
