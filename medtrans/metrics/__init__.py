@@ -1,0 +1,43 @@
+"""Transferability metrics: arrays in, one number out, higher is better.
+
+NumPy arrays or torch tensors, float32 or float64; computed in float64 unless a docstring says otherwise. All logarithms
+are natural. Labels may be any integers, gaps included.
+"""
+
+from medtrans.metrics.cc_fv import cc_fv, gaussian_wasserstein, mean_inverse_distance
+from medtrans.metrics.gbc import gbc
+from medtrans.metrics.h_score import h_score, shrinkage_h_score
+from medtrans.metrics.label_based import leep, nce
+from medtrans.metrics.logme import logme, logme_regression
+from medtrans.metrics.maximal_h_score import maximal_h_score_ace, maximal_h_score_neural, normalized_h_score
+from medtrans.metrics.nleep import nleep
+from medtrans.metrics.otce import OTCE, jc_otce, learn_otce_coefficients, otce, otce_sim
+from medtrans.metrics.registry import METRICS, Metric, available, get_metric
+from medtrans.metrics.transrate import transrate
+
+__all__ = [
+    "METRICS",
+    "OTCE",
+    "Metric",
+    "available",
+    "cc_fv",
+    "gaussian_wasserstein",
+    "gbc",
+    "get_metric",
+    "h_score",
+    "jc_otce",
+    "learn_otce_coefficients",
+    "leep",
+    "logme",
+    "logme_regression",
+    "maximal_h_score_ace",
+    "maximal_h_score_neural",
+    "mean_inverse_distance",
+    "nce",
+    "nleep",
+    "normalized_h_score",
+    "otce",
+    "otce_sim",
+    "shrinkage_h_score",
+    "transrate",
+]

@@ -1,0 +1,196 @@
+"""Every metric by name: what it needs, its range, its cost and its paper. Others join by an entry point."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from medtrans.errors import MedtransWarning, MetricError, did_you_mean
+from medtrans.metrics.cc_fv import cc_fv
+from medtrans.metrics.gbc import gbc
+from medtrans.metrics.h_score import h_score, shrinkage_h_score
+from medtrans.metrics.label_based import leep, nce
+from medtrans.metrics.logme import logme
+from medtrans.metrics.nleep import nleep
+from medtrans.metrics.otce import jc_otce, otce_sim
+from medtrans.metrics.transrate import transrate
+
+ENTRY_POINT_GROUP = "medtrans.metrics"
+
+ARRAY_NAMES = (
+    "target_features",
+    "target_labels",
+    "source_probs",
+    "source_predictions",
+    "source_features",
+    "source_labels",
+)
+"""Arrays that a ranking can hand to a metric."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function of arrays that estimates transferability; higher is better.
+
+    Third parties register theirs by an entry point of the group ``medtrans.metrics`` that loads to a `Metric`::
+
+        [project.entry-points."medtrans.metrics"]
+        my_metric = "my_package:MY_METRIC"
+
+    Attributes:
+        name: what users write.
+        function: takes the arrays of `needs` by name, returns a float.
+        range: smallest and largest value, in words; K classes, D features.
+        cost: leading term for N pixels.
+        reference: the paper.
+        summary: one line.
+    """
+
+    name: str
+    function: Callable[..., float]
+    range: str
+    cost: str
+    reference: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.needs) - set(ARRAY_NAMES))
+        if unknown:
+            raise MetricError(
+                f"metric '{self.name}': parameter '{unknown[0]}'; {did_you_mean(unknown[0], ARRAY_NAMES)}"
+            )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the arrays that the function requires: its parameters without a default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(
+            "h_score",
+            h_score,
+            range="0 to min(K - 1, D)",
+            cost="N D^2",
+            reference="Bao et al., ICIP 2019",
+            summary="between-class scatter of the features, relative to their total scatter",
+        ),
+        Metric(
+            "shrinkage_h_score",
+            shrinkage_h_score,
+            range="0 to (K - 1) N / (N - 1)",
+            cost="N D^2",
+            reference="Ibrahim et al., 2021, arXiv 2110.06893",
+            summary="H-score with a shrunk covariance, for few pixels and many features",
+        ),
+        Metric(
+            "nce",
+            nce,
+            range="-H(Y) to 0",
+            cost="N",
+            reference="Tran et al., ICCV 2019",
+            summary="negative conditional entropy of target labels given the source's predictions",
+        ),
+        Metric(
+            "leep",
+            leep,
+            range="-H(Y) to 0",
+            cost="N C",
+            reference="Nguyen et al., ICML 2020",
+            summary="log expected empirical prediction from the source's probabilities",
+        ),
+        Metric(
+            "nleep",
+            nleep,
+            range="-H(Y) to 0",
+            cost="N D^2 + iterations N K d^2",
+            reference="Li et al., CVPR 2021",
+            summary="LEEP of a Gaussian mixture fitted to the features",
+        ),
+        Metric(
+            "logme",
+            logme,
+            range="any real number",
+            cost="N D^2",
+            reference="You et al., ICML 2021",
+            summary="largest evidence of Bayesian linear models from features to labels",
+        ),
+        Metric(
+            "transrate",
+            transrate,
+            range="any real number",
+            cost="N D^2",
+            reference="Huang et al., ICML 2022",
+            summary="coding rate of the features that the classes explain",
+        ),
+        Metric(
+            "gbc",
+            gbc,
+            range="-K (K - 1) to 0",
+            cost="N D^2 + K^2 D",
+            reference="Pandy et al., CVPR 2022",
+            summary="negative overlap of the classes, each taken as a Gaussian",
+        ),
+        Metric(
+            "cc_fv",
+            cc_fv,
+            range="any real number",
+            cost="N^2 D",
+            reference="Yang et al., MICCAI 2023",
+            summary="variety of the features over their inconsistency within classes",
+        ),
+        Metric(
+            "otce_sim",
+            otce_sim,
+            range="-H(Y) to 0",
+            cost="N^2 D",
+            reference="Tan et al., arXiv 2109.15242",
+            summary="negative conditional entropy of target labels given transported source labels",
+        ),
+        Metric(
+            "jc_otce",
+            jc_otce,
+            range="-H(Y) to 0",
+            cost="N^2 D",
+            reference="Tan et al., TNNLS 2024",
+            summary="otce_sim with label distances in the transport cost",
+        ),
+    )
+}
+"""The metrics that ship with medtrans, by name."""
+
+
+def available() -> dict[str, Metric]:
+    """Built-in metrics and those of installed packages, by name; a broken one is left out with a MedtransWarning."""
+    metrics = dict(METRICS)
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            metric = entry_point.load()
+        except Exception as error:  # another package's import may fail in any way
+            _leave_out(entry_point.name, f"it does not load ({type(error).__name__}: {error})")
+            continue
+        if not isinstance(metric, Metric):
+            _leave_out(entry_point.name, f"it is a {type(metric).__name__}, not a medtrans.metrics.registry.Metric")
+        elif metric.name in metrics:
+            _leave_out(entry_point.name, f"the name '{metric.name}' is taken")
+        else:
+            metrics[metric.name] = metric
+    return metrics
+
+
+def get_metric(name: str) -> Metric:
+    """The metric of that name; raises MetricError with the nearest name when there is none."""
+    metrics = available()
+    if name not in metrics:
+        raise MetricError(f"unknown metric '{name}'; {did_you_mean(name, metrics)}")
+    return metrics[name]
+
+
+def _leave_out(name: str, reason: str) -> None:
+    warnings.warn(f"entry point '{name}' of {ENTRY_POINT_GROUP} left out: {reason}", MedtransWarning, stacklevel=3)

@@ -1,0 +1,90 @@
+r"""Optimal transport between two clouds of pixels, for what can be read off the coupling without forming it.
+
+`couple` finds the coupling $P \ge 0$ of N source with M target pixels, rows summing to 1/N, columns to 1/M, that has
+
+$$\min_{P} \sum_{ij} P_{ij} c_{ij} - \lambda H(P)$$
+
+with $\lambda$ = epsilon times the cost scale for ``solver="sinkhorn"`` and $\lambda = 0$ for ``solver="exact"``.
+
+- `cost`: costs as inner products, conditioned so that offsets and huge values do no harm
+- `kernel`: the Gibbs kernel in blocks of rows, stored while it is small, recomputed when it is not
+- `sinkhorn`: entropic transport, matrix-vector products only
+- `exact`: POT's network simplex
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+
+from medtrans.errors import MetricError, did_you_mean
+from medtrans.metrics.transport.cost import BilinearCost, Doubles, joint_cost, squared_euclidean
+from medtrans.metrics.transport.exact import exact_coupling
+from medtrans.metrics.transport.kernel import Arrays
+from medtrans.metrics.transport.sinkhorn import sinkhorn_coupling
+
+__all__ = [
+    "Arrays",
+    "BilinearCost",
+    "Coupling",
+    "Doubles",
+    "check_settings",
+    "couple",
+    "joint_cost",
+    "squared_euclidean",
+    "transport_cost",
+]
+
+SOLVERS = ("exact", "sinkhorn")
+COST_SCALES = ("max", "mean", None)
+
+
+class Coupling(Protocol):
+    """A plan P (N, M), known by the expectations taken over it."""
+
+    @property
+    def n_iterations(self) -> int:
+        """Passes over the kernel until convergence; 0 where the solver does not count."""
+
+    def expectation(self, left: Doubles, right: Doubles) -> Doubles:
+        r"""$\sum_{ij} P_{ij}\, l_i r_j^\top$, shape (p, q), of left (N, p) and right (M, q)."""
+
+
+def couple(
+    cost: BilinearCost,
+    *,
+    epsilon: float = 0.1,
+    cost_scale: str | None = "max",
+    solver: str = "sinkhorn",
+    arrays: Arrays | None = None,
+) -> Coupling:
+    """The coupling of ``cost``; ``arrays`` says where Sinkhorn computes (NumPy on the CPU if None).
+
+    Raises MetricError for unknown settings, and ConvergenceError where the solver gives up.
+    """
+    check_settings(epsilon, cost_scale, solver)
+    if solver == "exact":
+        return exact_coupling(cost)
+    arrays = arrays or Arrays.numpy()
+    largest = cost.largest()
+    scale = {"max": largest, "mean": cost.mean(), None: 1 / cost.unit}[cost_scale]
+    return sinkhorn_coupling(cost, largest=largest, regularization=epsilon * scale, arrays=arrays)
+
+
+def transport_cost(coupling: Coupling, cost: BilinearCost) -> float:
+    r"""$\sum_{ij} P_{ij} c_{ij}$, in squared units of the features."""
+    left = np.column_stack([cost.left, cost.offset])
+    right = np.column_stack([cost.right, np.full(len(cost.right), -0.5)])
+    return max(0.0, float(-2 * np.trace(coupling.expectation(left, right)))) * cost.unit
+
+
+def check_settings(epsilon: float, cost_scale: str | None, solver: str) -> None:
+    """Raise MetricError for settings that `couple` does not know."""
+    if solver not in SOLVERS:
+        raise MetricError(f"unknown solver '{solver}': {did_you_mean(str(solver), SOLVERS)}")
+    if cost_scale not in COST_SCALES:
+        raise MetricError(f"unknown cost_scale '{cost_scale}': use 'max', 'mean', or None for the cost as it is")
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise MetricError(f"epsilon is {epsilon}, but must be positive; for unregularised transport use solver='exact'")

@@ -1,0 +1,42 @@
+"""Unregularised transport, by POT's network simplex."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medtrans.errors import ConvergenceError, MetricError
+from medtrans.metrics.transport.cost import BilinearCost, Doubles
+
+MAX_BYTES = 4 * 2**30
+"""Largest cost matrix for which exact transport is tried (about 23,000 x 23,000); the plan takes as much again."""
+
+MAX_PIVOTS = 100_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class ExactCoupling:
+    """P itself, shape (N, M)."""
+
+    plan: Doubles
+    n_iterations: int = 0
+
+    def expectation(self, left: Doubles, right: Doubles) -> Doubles:
+        """See `Coupling`."""
+        expectation: Doubles = left.T @ (self.plan @ right)
+        return expectation
+
+
+def exact_coupling(cost: BilinearCost) -> ExactCoupling:
+    """The plan of least cost. Raises MetricError where it is not unique or too large, ConvergenceError on failure."""
+    import ot  # imports every array library it can find, so only on demand
+
+    n_rows, n_columns = len(cost.left), len(cost.right)
+    if n_rows * n_columns * 8 > MAX_BYTES:
+        raise MetricError(f"solver 'exact': {n_rows} x {n_columns} costs take too much memory; use solver='sinkhorn'")
+    costs = cost.dense()
+    if not costs.any():
+        raise MetricError("solver 'exact': all features coincide, so any plan is as good; use solver='sinkhorn'")
+    plan, log = ot.emd([], [], costs, numItermax=MAX_PIVOTS, log=True)
+    if log["warning"] is not None:
+        raise ConvergenceError(f"solver 'exact': {log['warning']}; use solver='sinkhorn'")
+    return ExactCoupling(plan)
