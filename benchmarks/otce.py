@@ -1,0 +1,110 @@
+"""OTCE at N = 10,000 pixels and D = 32 features against POT's Sinkhorn: seconds, agreement and peak memory of one run.
+
+    python benchmarks/otce.py [--threads 2] [--pixels 10000] [--features 32] [--repeats 5] [--large 100000]
+
+The peer is `ot.sinkhorn` in float64 at the same regularisation, stopping at the same error of the marginals, and the
+label table from its plan. ``--large`` also runs that many pixels, whose kernel does not fit into memory, and a quarter
+of them, to show how time grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ot
+from threadpoolctl import threadpool_limits
+
+from medtrans.metrics import otce, otce_sim
+
+EPSILON = 0.1
+Pixels = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def pixels(n_pixels: int, n_features: int) -> Pixels:
+    """Three classes on both sides, the target shifted."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(3, n_features))
+    source_labels, target_labels = rng.integers(0, 3, n_pixels), rng.integers(0, 3, n_pixels)
+    source = centres[source_labels] + rng.normal(size=(n_pixels, n_features))
+    target = centres[target_labels] + rng.normal(size=(n_pixels, n_features)) + 0.3
+    return source.astype(np.float32), source_labels, target.astype(np.float32), target_labels
+
+
+def pot_task_difference(source: Any, source_labels: Any, target: Any, target_labels: Any) -> float:
+    costs = ot.dist(source.astype(np.float64), target.astype(np.float64))
+    plan = ot.sinkhorn([], [], costs / costs.max(), EPSILON, stopThr=1e-5)
+    joint = np.eye(3)[source_labels].T @ plan @ np.eye(3)[target_labels]
+    return float(-(joint * np.log(joint / joint.sum(axis=1, keepdims=True))).sum())
+
+
+def timed(function: Callable[..., Any], arrays: Pixels, repeats: int) -> tuple[Any, float, float]:
+    """Value, smallest and median seconds."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        value = function(*arrays)
+        seconds.append(time.perf_counter() - start)
+    return value, min(seconds), float(np.median(seconds))
+
+
+def peak_megabytes(n_pixels: int, n_features: int) -> int:
+    """Of a fresh process that computes OTCE once, libraries included."""
+    command = [sys.executable, __file__, "--only-once", "--pixels", str(n_pixels), "--features", str(n_features)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+
+
+def compare(n_pixels: int, n_features: int, repeats: int) -> None:
+    megabytes = peak_megabytes(n_pixels, n_features)  # first: a process starts with the peak of the one that started it
+    arrays = pixels(n_pixels, n_features)
+    task_only, fastest, median = timed(otce_sim, arrays, repeats)
+    result, fastest_both, median_both = timed(otce, arrays, repeats)
+    expected, pot_seconds, _ = timed(pot_task_difference, arrays, 1)
+    print(f"{n_pixels} x {n_pixels} pixels, {n_features} features, {result.n_iterations} iterations")
+    print(
+        f"medtrans otce_sim     {fastest:8.3f} s  (median {median:.3f})  {pot_seconds / fastest:6.1f} x as fast as POT"
+    )
+    print(
+        f"medtrans otce         {fastest_both:8.3f} s  (median {median_both:.3f})  {pot_seconds / fastest_both:6.1f} x"
+    )
+    print(f"POT sinkhorn float64  {pot_seconds:8.3f} s")
+    print(f"task difference       {-task_only:.6f}, POT {expected:.6f}, apart by {abs(-task_only - expected):.1e}")
+    print(f"peak memory           {megabytes} MB in all")
+
+
+def grow(n_pixels: int, n_features: int) -> None:
+    megabytes = peak_megabytes(n_pixels, n_features)
+    _, quarter, _ = timed(otce_sim, pixels(n_pixels // 4, n_features), 1)
+    _, whole, _ = timed(otce_sim, pixels(n_pixels, n_features), 1)
+    print(f"{n_pixels // 4} pixels {quarter:.1f} s, {n_pixels} pixels {whole:.1f} s: {whole / quarter:.1f} x")
+    print(f"peak memory           {megabytes} MB in all")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="OTCE against POT's Sinkhorn")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pixels", type=int, default=10_000)
+    parser.add_argument("--features", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--large", type=int, default=0)
+    parser.add_argument("--only-once", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    with threadpool_limits(options.threads):
+        if options.only_once:
+            otce(*pixels(options.pixels, options.features))
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+            return
+        print(f"{options.threads} threads")
+        if options.large:
+            grow(options.large, options.features)
+        compare(options.pixels, options.features, options.repeats)
+
+
+if __name__ == "__main__":
+    main()
