@@ -1,9 +1,7 @@
 """Which trained segmentation model should a new task be transferred from?
 
-    import medtrans as mt
-
-    target = mt.load_task("open-ms/FLAIR/lesion", root="...", cases=["patient07"], slices=4)
-    print(mt.rank_sources(target, mt.Pool("runs/open-ms/pool")))
+``load_task`` reads the new task's labelled cases, ``Pool`` the trained sources, and ``rank_sources`` says which of them
+to transfer from.
 """
 
 from __future__ import annotations

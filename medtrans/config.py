@@ -11,29 +11,45 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from medtrans.errors import ConfigError, did_you_mean
 from medtrans.tasks import TaskName
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _usable_path(value: Any) -> Any:
+    """A text as a path, ``~`` expanded; anything else is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip() or "\0" in value:
+        raise ValueError("expected a path; write . for the folder the command is run in")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("there is no such user's home folder; write the path out") from error
+
+
+AnyPath = Annotated[Path, BeforeValidator(_usable_path)]
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, no unknown keys, defaults checked too."""
+    """Base of all settings: immutable, no unknown keys, finite numbers, defaults checked too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
     """Where cases come from."""
 
     format: Literal["iseg", "fets", "brats-2023", "open-ms", "folder"]
-    root: Path
+    root: AnyPath
     cases: tuple[str, ...] | None = None  # None: every labelled case
     slices: Count | tuple[int, ...] | None = None  # 2D only: how many, or which, slices a case has labels on
-    partition_file: Path | None = None  # FeTS: another CSV than the first one in the root
+    partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
 
 
 class PreprocessingSettings(Settings):
@@ -56,11 +72,11 @@ class TrainingSettings(Settings):
     steps: Count = 300
     steps_per_epoch: Count = 50  # a checkpoint is written after every epoch
     batch_size: Count = 8
-    patch_size: Count | tuple[int, ...] | None = None  # None: whole slices in 2D, 96 voxels a side in 3D
+    patch_size: Count | tuple[Count, ...] | None = None  # None: whole slices in 2D, 96 voxels a side in 3D
     learning_rate: Positive = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     augment: bool = True
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class SignatureSettings(Settings):
@@ -97,8 +113,8 @@ Device = Literal["auto", "cpu", "cuda"]
 class TrainJob(Settings):
     """``medtrans train``: sources into a pool."""
 
-    tasks: tuple[str, ...]  # braces expand: open-ms/{T1,T2}/{CSF,GM}
-    pool: Path
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]  # braces expand: open-ms/{T1,T2}/{CSF,GM}
+    pool: AnyPath
     data: DataSettings
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     network: NetworkSettings = NetworkSettings()
@@ -116,16 +132,16 @@ class RankJob(Settings):
     """``medtrans rank``: a target and a pool into a ranking."""
 
     target: str
-    pool: Path
+    pool: AnyPath
     data: DataSettings
-    output: Path
+    output: AnyPath
     preprocessing: PreprocessingSettings = PreprocessingSettings()
     metrics: tuple[str, ...] = ("h_score", "otce_sim")
     sampler: SamplerSettings = SamplerSettings()
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out
     device: Device = "auto"
-    seed: int = 0
+    seed: Seed = 0
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -148,11 +164,12 @@ def load_settings(path: str | Path, kind: type[AnySettings]) -> AnySettings:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         detail = " ".join(str(error).split())
-        raise ConfigError(f"{path}: not a YAML file: {detail}") from error
+        raise ConfigError(f"{path}: not a YAML file: {detail}; repair it") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected 'key: value' lines, found {type(raw).__name__}")
+        found = "nothing" if raw is None else type(raw).__name__
+        raise ConfigError(f"{path}: expected 'key: value' lines, found {found}; see configs/ for examples")
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
@@ -160,14 +177,40 @@ def load_settings(path: str | Path, kind: type[AnySettings]) -> AnySettings:
 
 
 def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
-    problem = error.errors()[0]
-    where = ".".join(str(part) for part in problem["loc"])
+    # A misspelt key is also a missing one: of the two messages, the one with the nearest name helps.
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
     if problem["type"] == "extra_forbidden":
         known = _keys_at(kind, problem["loc"][:-1])
         return f"unknown key '{where}'; {did_you_mean(str(problem['loc'][-1]), known)}"
     if problem["type"] == "missing":
         return f"key '{where}' is missing; add it"
-    return f"key '{where}': {problem['msg'][0].lower()}{problem['msg'][1:]} (found {problem['input']!r})"
+    return f"key '{where}': {_said(problem)} (found {_shown(problem['input'])})"
+
+
+_UNION_MEMBER = re.compile(r"constrained-\w+|tuple\[.*|dict\[.*|int|float")  # in pydantic's locations, after the key
+_EXPECTED = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "model_type": "expected 'key: value' lines",
+    "string_type": "expected a text; put it into quotes",
+    "path_type": "expected a path",
+    "too_short": "the list is empty; name at least one",
+}
+
+
+def _said(problem: Any) -> str:
+    """What is wrong, in the words of a YAML file where pydantic speaks of Python."""
+    names = re.findall(r"'([^']*)'", problem["ctx"]["expected"]) if problem["type"] == "literal_error" else []
+    if names:
+        return f"unknown; {did_you_mean(str(problem['input']), names)}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return _EXPECTED.get(problem["type"], problem["msg"][0].lower() + problem["msg"][1:])
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _keys_at(kind: type[Settings], where: tuple[Any, ...]) -> list[str]:

@@ -49,5 +49,7 @@ class MedtransWarning(UserWarning):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """End of an error message for an unknown name: the nearest known one, or all of them."""
     names = sorted(known)
+    by_lower = {name.lower(): name for name in names}
     nearest = get_close_matches(word, names, n=1, cutoff=0.5)
+    nearest = nearest or [by_lower[name] for name in get_close_matches(word.lower(), by_lower, n=1, cutoff=0.5)]
     return f"did you mean '{nearest[0]}'?" if nearest else f"known are: {', '.join(names)}"

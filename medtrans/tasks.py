@@ -32,6 +32,8 @@ class TaskName:
         parts = text.split("/")
         if len(parts) != 3 or not all(parts):
             raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
+        if any(part.startswith(".") or not part.isprintable() for part in parts):  # a task is also a folder of a pool
+            raise ConfigError(f"task '{text}': no part may start with a dot or hold control characters; rename it")
         return cls(*parts)
 
     def __str__(self) -> str:
@@ -44,8 +46,8 @@ class Case:
 
     Attributes:
         id: unique within a task, for example ``patient07`` or ``patient07/z081``.
-        image: float32, shape (channels, *spatial), finite, preprocessed. In MRI the background is exactly 0.
-        label: uint8, shape (*spatial): class indices 0..K-1, or ``IGNORE_LABEL``.
+        image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In MRI the background is exactly 0.
+        label: uint8, shape ``(*spatial)``: class indices 0..K-1, or ``IGNORE_LABEL``.
         spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 for photographs: pixels).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
         height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; otherwise None.

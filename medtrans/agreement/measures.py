@@ -41,7 +41,7 @@ def weighted_kendall(scores: ArrayLike, truth: ArrayLike) -> float:
 
 
 def footrule(scores: ArrayLike, truth: ArrayLike, *, first: int | None = None) -> float:
-    """Spearman's footrule: total displacement, the sum of |rank by score - rank by truth|; lower is better.
+    """Spearman's footrule: total displacement, the sum of ``|rank by score - rank by truth|``; lower is better.
 
     Rank 1 is the best, tied sources share their average rank, so 0 means the same order and n^2 / 2, rounded down, is
     the largest. With ``first=k`` only the metric's first k picks are summed; where the k-th place falls into a tie, the

@@ -11,11 +11,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from medtrans import __version__
 from medtrans.errors import MedtransError, MedtransWarning
 
+
+class _Interrupted(Exception):
+    """Ctrl-C, under a name that typer does not swallow: its own versions say "Aborted!", or nothing."""
+
+
+class _Commands(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise _Interrupted from interrupt
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Which trained segmentation model should a new task be transferred from?",
     no_args_is_help=True,
     add_completion=False,
@@ -94,14 +109,26 @@ def main() -> None:
         try:
             app()
         except MedtransError as error:
-            print(f"medtrans: {error}", file=sys.stderr)
+            _say(str(error))
             sys.exit(2)
-        except KeyboardInterrupt:
-            print("medtrans: interrupted; run the same command again to go on", file=sys.stderr)
+        except OSError as error:  # of a file that no room below reads or writes under its own words
+            where = f"{error.filename}: " if error.filename else ""
+            _say(f"{where}{error.strerror or error}; check the path, its permissions and the space on the disk")
+            sys.exit(2)
+        except MemoryError:
+            _say("out of memory; choose fewer cases, a coarser spacing_mm or fewer pixels")
+            sys.exit(2)
+        except (KeyboardInterrupt, _Interrupted):
+            _say("interrupted; run the same command again to go on")
             sys.exit(130)
+
+
+def _say(text: str) -> None:
+    """Print one line on stderr, whatever line breaks and control characters a file's name brings along."""
+    print("medtrans:", "".join(letter if letter.isprintable() else " " for letter in text), file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
     """Print ours in one line, and leave out what libraries say to programmers."""
     if issubclass(category, MedtransWarning):
-        print(f"medtrans: warning: {message}", file=sys.stderr)
+        _say(f"warning: {message}")

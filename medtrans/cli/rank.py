@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from medtrans.cli.terminal import out, progress_bar
 from medtrans.config import RankJob
 from medtrans.data import load_task_from
-from medtrans.report import ranking_table, write_csv, write_html, write_json
+from medtrans.errors import MedtransError
+from medtrans.report import ranking_csv, ranking_html, ranking_json, ranking_table, write_texts
 from medtrans.selection import Ranking, rank_sources
 from medtrans.sources import Pool
 
 
 def run_rank_job(job: RankJob) -> Ranking:
     """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html."""
+    _require_writable(job.output)
     with progress_bar(f"reading the scans of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
         ranking = rank_sources(
@@ -29,14 +32,24 @@ def run_rank_job(job: RankJob) -> Ranking:
         )
     out.print(ranking_table(ranking))
     for path in write_ranking(ranking, job.output):
-        out.print(f"wrote {path}")
+        out.print(f"wrote {path}", markup=False)
     return ranking
 
 
 def write_ranking(ranking: Ranking, folder: Path) -> list[Path]:
-    """Write the ranking as CSV, JSON and one HTML page; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    writers = {"csv": write_csv, "json": write_json, "html": write_html}
-    for suffix, write in writers.items():
-        write(ranking, folder / f"ranking.{suffix}")
-    return [folder / f"ranking.{suffix}" for suffix in writers]
+    """Write the ranking as CSV, JSON and one HTML page, all or none; returns their paths."""
+    texts = {
+        folder / "ranking.csv": ranking_csv(ranking),
+        folder / "ranking.json": ranking_json(ranking),
+        folder / "ranking.html": ranking_html(ranking),
+    }
+    write_texts(texts)
+    return list(texts)
+
+
+def _require_writable(folder: Path) -> None:
+    """Raise MedtransError before the work, not after it, where the folder cannot be made or written to."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), Path.cwd())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        reason = "may not be written to" if there.is_dir() else "is not a folder"
+        raise MedtransError(f"output {folder}: {there} {reason}; choose another folder")

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from medtrans.cli.terminal import out
+from medtrans.errors import BundleError
+
+if TYPE_CHECKING:
+    from medtrans.sources import Source
 
 
 def print_pool(root: Path) -> None:
-    """Print each source of the pool, and each folder that could not be read with the reason."""
+    """Print each source of the pool, and each that cannot be loaded with the reason."""
     from medtrans.sources import Pool
 
     pool = Pool(root)
-    table = Table("source", "modality", "classes", "dimensions", "signature", title=f"Pool {root}")
+    refused = {source.name: reason for source in pool if (reason := _why_refused(source))}
+    table = Table("source", "modality", "classes", "dimensions", "signature", title=Text(f"Pool {root}"))
     for source in pool:
+        if source.name in refused:
+            continue
         signature = source.signature
         told = "none" if signature is None else "reduced" if signature.features is None else "full"
-        table.add_row(
-            source.name, source.modality or "?", ", ".join(source.class_names), f"{source.spatial_dims}D", told
-        )
+        cells = (source.name, source.modality or "?", ", ".join(source.class_names), f"{source.spatial_dims}D", told)
+        table.add_row(*map(Text, cells))  # names come from elsewhere: not read as rich's markup
     out.print(table)
-    for name, reason in pool.broken.items():
-        out.print(f"left out {name}: {reason}")
+    for name, reason in {**pool.broken, **refused}.items():
+        out.print(f"left out {name}: {reason}", markup=False)
+
+
+def _why_refused(source: Source) -> str:
+    """Why the weights cannot be loaded; empty if they can."""
+    try:
+        source.load_network()
+    except BundleError as error:
+        return str(error)
+    return ""
 
 
 def print_metrics() -> None:

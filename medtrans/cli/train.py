@@ -28,4 +28,6 @@ def run_train_job(job: TrainJob) -> None:
                 device=job.device,
                 progress=bar,
             )
-        out.print(f"{i}/{len(names)} {name}: {len(task.cases)} images, {time.perf_counter() - start:.0f} s")
+        out.print(
+            f"{i}/{len(names)} {name}: {len(task.cases)} images, {time.perf_counter() - start:.0f} s", markup=False
+        )

@@ -7,7 +7,9 @@ within 3 % from 1 to 1.5 mm and to 0.8 mm, where linear interpolation with a thr
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +31,12 @@ from medtrans.data.files import Volume
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL
 
+_KEYS = ("image", "label", "brain")
 _NOISE = 5.0  # standard deviations of the background that a voxel must stand out from it
 _FAINT = 0.001  # of the bright end of the image: interpolation leaves less than this far from the head
 _SMALLEST_HEAD = 0.01  # of the field of view
 _NOTABLE = 0.01  # share of a structure outside the brain that is worth a note
+_MOST_VOXELS = 2**29  # after resampling: 2 GiB of float32
 _NEVER_BACKGROUND = np.float32(1e-6)  # for a voxel of the brain that is exactly at the mean
 
 
@@ -64,7 +68,7 @@ def preprocess(image: Volume, label: NDArray[np.uint8], settings: PreprocessingS
     brain = brain_mask(image.voxels)
     arrays = {"image": image.voxels, "label": label.astype(np.float32), "brain": brain.astype(np.float32)}
     stored = {name: _with_affine(array, image.affine) for name, array in arrays.items()}
-    data = Compose(_transforms(image.oriented, settings))(stored)
+    data = _resampled(image, Compose(_transforms(image.oriented))(stored), settings)
     inside = data["brain"][0].numpy() > 0
     spacing = [round(mm, 6) for mm in data["image"].pixdim.tolist()]
     return Prepared(
@@ -113,14 +117,27 @@ def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
-def _transforms(oriented: bool, settings: PreprocessingSettings) -> list[Transform]:
-    keys = ("image", "label", "brain")
-    orientation = [Orientationd(keys, axcodes="RAS", labels=None)] if oriented else []
-    crop = CropForegroundd(keys, source_key="brain", start_coord_key="first_voxel", end_coord_key=None)
+def _transforms(oriented: bool) -> list[Transform]:
+    orientation = [Orientationd(_KEYS, axcodes="RAS", labels=None)] if oriented else []
+    crop = CropForegroundd(_KEYS, source_key="brain", start_coord_key="first_voxel", end_coord_key=None)
+    return [*orientation, crop]
+
+
+def _resampled(volume: Volume, data: dict[str, Any], settings: PreprocessingSettings) -> dict[str, Any]:
     spacing_mm = _target_spacing_mm(settings)
+    if spacing_mm is None:
+        return data
+    before, stored_mm = data["image"].shape[1:], data["image"].pixdim.tolist()
+    after = [n * mm / to if to > 0 else n for n, mm, to in zip(before, stored_mm, spacing_mm, strict=True)]
+    if min(after) < 1 or math.prod(after) > _MOST_VOXELS:
+        found = " x ".join(f"{mm:.3g}" for mm in volume.spacing_mm)
+        raise ConfigError(
+            f"{volume.path}: spacing_mm {settings.spacing_mm} leaves too few or too many voxels; "
+            f"choose one nearer to the file's {found} mm"
+        )
     mode = ("bilinear", "nearest", "nearest")
-    resampling = [Spacingd(keys, pixdim=spacing_mm, mode=mode, dtype=torch.float32)] if spacing_mm else []
-    return [*orientation, crop, *resampling]
+    resampled: dict[str, Any] = Spacingd(_KEYS, pixdim=spacing_mm, mode=mode, dtype=torch.float32)(data)
+    return resampled
 
 
 def _with_affine(array: NDArray[np.float32], affine: NDArray[np.float64]) -> MetaTensor:

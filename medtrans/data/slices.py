@@ -56,6 +56,8 @@ def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:
 def _slices_named(case_id: str, volume: Prepared, slices: Sequence[int]) -> list[int]:
     with_brain = np.asarray(volume.image.any(axis=(0, 1)))
     chosen = [index - volume.first_slice for index in dict.fromkeys(slices)]
+    if not chosen:
+        raise ConfigError("the list of slices is empty; name at least one, or leave it out for all")
     for z in chosen:
         if not (0 <= z < with_brain.size and with_brain[z]):
             first, last = (np.flatnonzero(with_brain)[[0, -1]] + volume.first_slice).tolist()

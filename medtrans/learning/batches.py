@@ -23,7 +23,7 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Batch(NamedTuple):
-    """Images float32, shape (B, channels, *spatial), and labels int64, shape (B, *spatial)."""
+    """Images float32, shape ``(B, channels, *spatial)``, and labels int64, shape ``(B, *spatial)``."""
 
     images: torch.Tensor
     labels: torch.Tensor

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +32,14 @@ class Checkpoint:
         partial = self.path.with_suffix(".partial")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({**state, "depends_on": json.dumps(self.depends_on)}, partial)
+            # torch's own writer says "unexpected pos" when the disk is full; a file of Python's says what happened.
+            buffer = io.BytesIO()
+            torch.save({**state, "depends_on": json.dumps(self.depends_on)}, buffer)
+            partial.write_bytes(buffer.getbuffer())
             partial.replace(self.path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            partial.unlink(missing_ok=True)
+        except (OSError, RuntimeError) as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise TrainingError(
                 f"{self.path}: the checkpoint cannot be written ({_one_line(error)}); free or choose another disk"
             ) from error
@@ -85,4 +92,8 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> l
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, pickle.UnpicklingError):  # torch's advice would be to run what is in the file
+        return "truncated, or not a checkpoint"
     return " ".join(str(error).split())[:120] or type(error).__name__

@@ -27,7 +27,7 @@ def dice_score(
 ) -> float:
     """Mean Dice coefficient over subjects and the classes 1..K-1, in [0, 1]; higher is better.
 
-    Dice = 2 |P and T| / (|P| + |T|) for the pixels P predicted and the pixels T labelled as one class in one subject.
+    ``Dice = 2 |P and T| / (|P| + |T|)`` for the pixels P predicted and the pixels T labelled as one class in one subject.
     The slices of a subject are pooled before the division, so each slice counts by what it shows. Pixels labelled
     ``IGNORE_LABEL`` are left out of both.
 
@@ -54,7 +54,7 @@ def dice_score(
 def predict_labels(
     network: nn.Module, cases: Sequence[Case], *, divisor: int, device: str | torch.device = "cpu"
 ) -> Iterator[NDArray[np.uint8]]:
-    """The class with the largest output at every pixel: uint8, shape (*spatial), one for each case in order."""
+    """The class with the largest output at every pixel: uint8, shape ``(*spatial)``, one for each case in order."""
     for _, group in groupby(cases, key=lambda case: case.label.shape):
         same_shape = list(group)
         at_once = IMAGES_AT_ONCE if same_shape[0].ndim == 2 else 1

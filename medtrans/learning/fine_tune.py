@@ -68,7 +68,7 @@ def fine_tune(
 def feature_cases(
     network: nn.Module, layer_name: str, cases: tuple[Case, ...], divisor: int, device: torch.device
 ) -> tuple[Case, ...]:
-    """The cases with the feature map that a layer reads, shape (D, *spatial), in place of each image."""
+    """The cases with the feature map that a layer reads, shape ``(D, *spatial)``, in place of each image."""
     found = []
     with inference(network):
         for case in cases:

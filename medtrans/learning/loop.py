@@ -87,7 +87,7 @@ def segmentation_loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     Pooling keeps an element without the structure from dominating: alone, its Dice loss is 1 for any false pixel.
     MONAI's DiceCELoss is the same sum but knows no ignored label.
 
-    Shapes: outputs (B, K, *spatial) before softmax; labels (B, *spatial), int64.
+    Shapes: outputs ``(B, K, *spatial)`` before softmax; labels ``(B, *spatial)``, int64.
     """
     dice = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True, ignore_index=IGNORE_LABEL)
     loss: torch.Tensor = dice(outputs, labels[:, None])

@@ -20,7 +20,7 @@ from medtrans.config import (
     TrainingSettings,
 )
 from medtrans.data.statistics import intensity_quantiles, mean_shape
-from medtrans.errors import TrainingError
+from medtrans.errors import BundleError, TrainingError
 from medtrans.features import extract_features
 from medtrans.learning.checkpoint import Checkpoint, differences
 from medtrans.learning.evaluate import dice_score
@@ -55,6 +55,7 @@ def train_source(
     Raises:
         TrainingError: no case shows the structure, the loss is not finite, or the pool holds a bundle or a checkpoint
             of this task that comes from other settings or data.
+        SamplingError: the signature's pixels cannot be drawn; found out before the training.
         BundleError: the bundle cannot be written, or the one that is there is broken.
     """
     name, pool = str(task.name), Path(pool)
@@ -79,6 +80,7 @@ def train_source(
         source = _finished_source(pool / name, name, settings)
     else:
         place, divisor = resolve_device(device), size_divisor(definition)
+        _check_pixels(task, signature, sampler)
         model, record = _train(task, definition, training, place, checkpoint, progress)
         rng = np.random.default_rng(training.seed)
         told = make_signature(model, task, signature, sampler, divisor=divisor, rng=rng, device=place)
@@ -127,6 +129,13 @@ def make_signature(
     return replace(statistics, features=found.features, labels=sample.label)
 
 
+def _check_pixels(task: Task, settings: SignatureSettings, sampler: SamplerSettings) -> None:
+    """Raise SamplingError before the training, not after it, where the signature will find no pixels."""
+    if settings.content == "full":
+        drawn = sampler.model_dump() | {"n_pixels": 1, "repetitions": 1}
+        sample_pixels(task.cases, **drawn, rng=np.random.default_rng(0))
+
+
 def data_digest(cases: Sequence[Case]) -> str:
     """SHA-256 of all that training reads of the cases: ids, subjects, spacings, images and labels, in order."""
     digest = hashlib.sha256()
@@ -168,7 +177,10 @@ def _train(
 
 def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> Source:
     """The source in the folder, if it was trained with these settings."""
-    source = read_bundle(folder, name)
+    try:
+        source = read_bundle(folder, name)
+    except BundleError as error:
+        raise BundleError(f"{error}; delete {folder} to train again, or choose another pool") from error
     record = source.metadata.get("medtrans", {}).get("training", {})
     if changes := differences(record.get("settings", {}), settings):
         raise TrainingError(

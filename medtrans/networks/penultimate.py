@@ -57,10 +57,10 @@ def forward_with_features(network: nn.Module, layer_name: str, images: Tensor) -
     Args:
         network: in the mode and on the device it should run in; gradients flow as in an ordinary forward pass.
         layer_name: as in ``network.named_modules()``, for example ``penultimate_layer(...)``.
-        images: float, shape (B, channels, *spatial).
+        images: float, shape ``(B, channels, *spatial)``.
 
     Returns:
-        logits (B, classes, *spatial) and features (B, D, *spatial). Features of a layer at a lower resolution are
+        logits ``(B, classes, *spatial)`` and features ``(B, D, *spatial)``. Features of a layer at a lower resolution are
         interpolated linearly to that of the images. Of a layer that runs more than once, the last run counts.
 
     Raises:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from medtrans.report.exports import write_csv, write_json
+from medtrans.report.exports import ranking_csv, ranking_json, write_csv, write_json, write_texts
 from medtrans.report.html import ranking_html, write_html
 from medtrans.report.tables import ranking_table
 
-__all__ = ["ranking_html", "ranking_table", "write_csv", "write_html", "write_json"]
+__all__ = [
+    "ranking_csv",
+    "ranking_html",
+    "ranking_json",
+    "ranking_table",
+    "write_csv",
+    "write_html",
+    "write_json",
+    "write_texts",
+]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medtrans.config import Device, FilterSettings, SamplerSettings
-from medtrans.errors import MedtransError, MetricError
+from medtrans.errors import MedtransError, MetricError, SamplingError
 from medtrans.learning.loop import resolve_device
 from medtrans.metrics.registry import Metric, get_metric
 from medtrans.sampling import PixelSample, sample_pixels
@@ -63,6 +63,8 @@ def rank_sources(
     chosen = [get_metric(name) for name in dict.fromkeys(metrics)]
     if not chosen:
         raise MetricError("no metric to rank by; name at least one, for example h_score")
+    if seed < 0:
+        raise SamplingError(f"seed is {seed}; give 0 or more")
     exclude = tuple(exclude)
     sources = [source for source in pool if source.name not in exclude]
     if not sources:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from medtrans.errors import MedtransError
+from medtrans.errors import BundleError, MedtransError, MedtransWarning
 from medtrans.features import extract_features
 from medtrans.metrics.registry import Metric
 from medtrans.networks import size_divisor
@@ -30,6 +31,8 @@ def score_source(
         try:
             arrays = pixel_arrays(source, target, sample, device)
         except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
+            if isinstance(error, BundleError):  # weights are read here, long after the pool was
+                warnings.warn(f"source '{source.name}' is left out: {error}", MedtransWarning, stacklevel=2)
             return {}, [Missing(source.name, metric.name, _one_line(error)) for metric in metrics]
     values: Values = {}
     missing = []

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from uuid import uuid4
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from medtrans.config import PreprocessingSettings
@@ -107,7 +108,7 @@ def write_bundle(
         _put_in_place(partial, path)
     except OSError as error:
         raise BundleError(
-            f"{path}: cannot be written ({error.strerror or error}); free the disk and run again"
+            f"{path}: cannot be written ({error.strerror or error}); free the disk or choose another pool, and run again"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -157,12 +158,18 @@ def _with_own_facts(source: Source, metadata: Document) -> Source:
         raise BundleError(f"{metadata.file}: key 'medtrans.task': {error}") from error
     if source.signature is not None and source.signature.task != task:
         raise BundleError(f"{metadata.file}: the task is {task}, but the signature is of {source.signature.task}")
-    return replace(
-        source,
-        task=task,
-        modality=task.modality,
-        preprocessing=metadata.get("medtrans", "preprocessing", kind=dict),
-    )
+    return replace(source, task=task, modality=task.modality, preprocessing=_preprocessing(source, metadata))
+
+
+def _preprocessing(source: Source, metadata: Document) -> dict[str, Any]:
+    stated = metadata.get("medtrans", "preprocessing", kind=dict)
+    try:
+        spacing_mm = PreprocessingSettings.model_validate(stated).spacing_mm
+    except ValidationError as error:
+        raise BundleError(f"{metadata.file}: key 'medtrans.preprocessing' is not as medtrans writes it") from error
+    if isinstance(spacing_mm, tuple) and len(spacing_mm) != source.spatial_dims:
+        raise BundleError(f"{metadata.file}: key 'medtrans.preprocessing.spacing_mm' is not one number an axis")
+    return stated
 
 
 def _check_weights_are_there(path: Path) -> None:

@@ -44,7 +44,11 @@ def member(bundle: Path, relative: str) -> Path:
         BundleError: it is missing, is no regular file, or lies outside the bundle behind a link.
     """
     path = bundle / relative
-    if not path.resolve().is_relative_to(bundle.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(bundle.resolve())
+    except (OSError, RuntimeError) as error:  # RuntimeError: before Python 3.13, for a link that leads to itself
+        raise BundleError(f"{path}: a link that leads nowhere; put the file itself there") from error
+    if not inside:
         raise BundleError(f"{path}: leads out of the bundle; put the file itself there")
     if not path.is_file():
         raise BundleError(f"{path}: missing, or not a file; is the bundle complete?")

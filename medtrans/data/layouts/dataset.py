@@ -94,6 +94,8 @@ class Dataset:
             if not chosen:
                 raise DataError(f"{self.root}: none of {len(self.cases)} cases has a label map; add label files")
             return chosen
+        if not ids:
+            raise DataError(f"{self.root}: the list of cases is empty; name at least one, or leave it out for all")
         by_id = {case.id: case for case in self.cases}
         for case_id in ids:
             if case_id not in by_id:

@@ -46,7 +46,7 @@ def institution_of(domain: str) -> int | None:
 def _first_partition_file(root: Path) -> Path:
     tables = [path for path in visible_files(root) if path.suffix.lower() == ".csv"]
     for path in sorted(tables, key=lambda path: path.name):
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             if {name.strip().lower() for name in next(csv.reader(file), [])} >= _COLUMNS:
                 return path
     raise DataError(f"{root}: no CSV file with Partition_ID and Subject_ID; add partitioning_1.csv or name the file")
@@ -59,5 +59,5 @@ def _institutions(path: Path) -> dict[str, int]:
         return {row["subject_id"].strip(): int(row["partition_id"]) for row in rows}
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, csv.Error) as error:
         raise DataError(f"{path}: not a table of Partition_ID (integers) and Subject_ID; give another file") from error

@@ -13,7 +13,7 @@ from medtrans.errors import MetricError
 
 Doubles = NDArray[np.float64]
 
-SCAN_SIZE = 2**23
+SCAN_SIZE = 2**22
 """Elements of the block of costs that is looked at at once."""
 
 
@@ -25,12 +25,18 @@ class BilinearCost:
         left: (N, p).
         right: (M, p).
         offset: (N,). No coupling depends on it, since each row's mass is fixed.
-        unit: what a cost of 1 is in the units of the features (a power of two).
+        left_radius: (N,), with right_radius (M,) and excess a bound: $c_{ij} \le (\rho_i + \sigma_j)^2 + e$.
+        right_radius: (M,).
+        excess: e.
+        unit: what a cost of 1 is in squared units of the features (a power of two).
     """
 
     left: Doubles
     right: Doubles
     offset: Doubles
+    left_radius: Doubles
+    right_radius: Doubles
+    excess: float
     unit: float
 
     def dense(self) -> Doubles:
@@ -45,15 +51,25 @@ class BilinearCost:
         return float(self.offset.mean() - 2 * self.left.mean(axis=0) @ self.right.mean(axis=0))
 
     def largest(self) -> float:
-        """Largest cost of all pairs, one block of rows at a time; single precision is enough for a scale."""
-        left, right = self.left.astype(np.float32), self.right.astype(np.float32)
+        """Largest cost of all pairs; single precision is enough for a scale.
+
+        Widest rows come first. A block of them meets only those columns whose bound exceeds the largest cost so far.
+        """
+        rows, columns = np.argsort(-self.left_radius), np.argsort(-self.right_radius)
+        left, right = self.left[rows].astype(np.float32), self.right[columns].astype(np.float32)
+        right_radius = self.right_radius[columns]
         n_rows = max(1, SCAN_SIZE // len(right))
-        block = np.empty((min(n_rows, len(left)), len(right)), dtype=np.float32)
+        memory = np.empty(min(n_rows, len(left)) * len(right), dtype=np.float32)
         largest = 0.0
         for start in range(0, len(left), n_rows):
-            rows = slice(start, start + n_rows)
-            products = np.matmul(left[rows], right.T, out=block[: len(left[rows])])
-            largest = max(largest, float(np.max(self.offset[rows] - 2.0 * products.min(axis=1))))
+            block = rows[start : start + n_rows]
+            least_radius = math.sqrt(max(0.0, largest - self.excess)) - self.left_radius[block[0]]
+            n_columns = int(np.searchsorted(-right_radius, -least_radius, side="right"))
+            if n_columns == 0:
+                break
+            products = memory[: len(block) * n_columns].reshape(len(block), n_columns)
+            np.matmul(left[start : start + n_rows], right[:n_columns].T, out=products)
+            largest = max(largest, float(np.max(self.offset[block] - 2.0 * products.min(axis=1))))
         return largest
 
 
@@ -82,16 +98,22 @@ def joint_cost(
         left=np.hstack([features.left, rows_of_distances]),
         right=np.hstack([features.right, np.eye(label_distance.shape[1])[target_codes]]),
         offset=features.offset,
+        left_radius=features.left_radius,
+        right_radius=features.right_radius,
+        excess=(1 - gamma) * float(label_distance.max()) / unit,
         unit=unit,
     )
 
 
 def _squared_distances(source: Doubles, target: Doubles, unit: float) -> BilinearCost:
-    norms = np.einsum("ij,ij->i", target, target)
+    source_squares, target_squares = (np.einsum("ij,ij->i", cloud, cloud) for cloud in (source, target))
     return BilinearCost(
         left=np.column_stack([source, np.ones(len(source))]),
-        right=np.column_stack([target, -norms / 2]),
-        offset=np.einsum("ij,ij->i", source, source),
+        right=np.column_stack([target, -target_squares / 2]),
+        offset=source_squares,
+        left_radius=np.sqrt(source_squares),
+        right_radius=np.sqrt(target_squares),
+        excess=0.0,
         unit=unit,
     )
 
