@@ -78,8 +78,8 @@ def extract_features(
     two windows takes its values from the first. On the CPU the same call gives the same bits.
 
     Args:
-        network: maps images ``(B, channels, *spatial)`` to logits ``(B, C, *spatial)``; it is moved to ``device`` and put in
-            evaluation mode.
+        network: maps images ``(B, channels, *spatial)`` to logits ``(B, C, *spatial)``; it is moved to ``device`` and
+            put in evaluation mode.
         cases: where the images are; all with the same channels and number of axes.
         pixels: positions in them.
         layer: the layer whose input are the features, interpolated linearly where its resolution is lower than the

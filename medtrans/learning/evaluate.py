@@ -27,9 +27,9 @@ def dice_score(
 ) -> float:
     """Mean Dice coefficient over subjects and the classes 1..K-1, in [0, 1]; higher is better.
 
-    ``Dice = 2 |P and T| / (|P| + |T|)`` for the pixels P predicted and the pixels T labelled as one class in one subject.
-    The slices of a subject are pooled before the division, so each slice counts by what it shows. Pixels labelled
-    ``IGNORE_LABEL`` are left out of both.
+    ``Dice = 2 |P and T| / (|P| + |T|)`` for the pixels P predicted and the pixels T labelled as one class in one
+    subject. The slices of a subject are pooled before the division, so each slice counts by what it shows. Pixels
+    labelled ``IGNORE_LABEL`` are left out of both.
 
     A class that a subject does not have (T empty) is left out for this subject, whatever was predicted there: the
     coefficient would fall from 1 to 0 with a single false pixel. (MONAI's DiceMetric neither pools slices nor does

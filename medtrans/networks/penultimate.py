@@ -60,8 +60,8 @@ def forward_with_features(network: nn.Module, layer_name: str, images: Tensor) -
         images: float, shape ``(B, channels, *spatial)``.
 
     Returns:
-        logits ``(B, classes, *spatial)`` and features ``(B, D, *spatial)``. Features of a layer at a lower resolution are
-        interpolated linearly to that of the images. Of a layer that runs more than once, the last run counts.
+        logits ``(B, classes, *spatial)`` and features ``(B, D, *spatial)``. Features of a layer at a lower resolution
+        are interpolated linearly to that of the images. Of a layer that runs more than once, the last run counts.
 
     Raises:
         NetworkError: there is no such layer, it did not run, or it does not read a feature map.
