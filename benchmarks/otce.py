@@ -54,19 +54,27 @@ def timed(function: Callable[..., Any], arrays: Pixels, repeats: int) -> tuple[A
     return value, min(seconds), float(np.median(seconds))
 
 
-def peak_megabytes(n_pixels: int, n_features: int) -> int:
-    """Of a fresh process that computes OTCE once, libraries included."""
-    command = [sys.executable, __file__, "--only-once", "--pixels", str(n_pixels), "--features", str(n_features)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+def seconds_and_megabytes(n_pixels: int, options: argparse.Namespace) -> tuple[float, int]:
+    """Of `otce_sim` in a fresh process; the megabytes are its peak, libraries included."""
+    command = [sys.executable, __file__, "--only-once", "--pixels", str(n_pixels)]
+    command += ["--features", str(options.features), "--threads", str(options.threads)]
+    seconds, megabytes = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
+    return float(seconds), int(megabytes)
 
 
-def compare(n_pixels: int, n_features: int, repeats: int) -> None:
-    megabytes = peak_megabytes(n_pixels, n_features)  # first: a process starts with the peak of the one that started it
-    arrays = pixels(n_pixels, n_features)
+def only_once(arrays: Pixels) -> None:
+    _, seconds, _ = timed(otce_sim, arrays, 1)
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+
+
+def compare(options: argparse.Namespace) -> None:
+    n_pixels, repeats = options.pixels, options.repeats
+    _, megabytes = seconds_and_megabytes(n_pixels, options)  # first, since a process inherits the peak of its parent
+    arrays = pixels(n_pixels, options.features)
     task_only, fastest, median = timed(otce_sim, arrays, repeats)
     result, fastest_both, median_both = timed(otce, arrays, repeats)
     expected, pot_seconds, _ = timed(pot_task_difference, arrays, 1)
-    print(f"{n_pixels} x {n_pixels} pixels, {n_features} features, {result.n_iterations} iterations")
+    print(f"{n_pixels} x {n_pixels} pixels, {options.features} features, {result.n_iterations} iterations")
     print(
         f"medtrans otce_sim     {fastest:8.3f} s  (median {median:.3f})  {pot_seconds / fastest:6.1f} x as fast as POT"
     )
@@ -78,11 +86,10 @@ def compare(n_pixels: int, n_features: int, repeats: int) -> None:
     print(f"peak memory           {megabytes} MB in all")
 
 
-def grow(n_pixels: int, n_features: int) -> None:
-    megabytes = peak_megabytes(n_pixels, n_features)
-    _, quarter, _ = timed(otce_sim, pixels(n_pixels // 4, n_features), 1)
-    _, whole, _ = timed(otce_sim, pixels(n_pixels, n_features), 1)
-    print(f"{n_pixels // 4} pixels {quarter:.1f} s, {n_pixels} pixels {whole:.1f} s: {whole / quarter:.1f} x")
+def grow(options: argparse.Namespace) -> None:
+    quarter, _ = seconds_and_megabytes(options.large // 4, options)
+    whole, megabytes = seconds_and_megabytes(options.large, options)
+    print(f"{options.large // 4} pixels {quarter:.1f} s, {options.large} pixels {whole:.1f} s: {whole / quarter:.1f} x")
     print(f"peak memory           {megabytes} MB in all")
 
 
@@ -97,13 +104,12 @@ def main() -> None:
     options = parser.parse_args()
     with threadpool_limits(options.threads):
         if options.only_once:
-            otce(*pixels(options.pixels, options.features))
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000)
+            only_once(pixels(options.pixels, options.features))
             return
         print(f"{options.threads} threads")
         if options.large:
-            grow(options.large, options.features)
-        compare(options.pixels, options.features, options.repeats)
+            grow(options)
+        compare(options)
 
 
 if __name__ == "__main__":

@@ -205,7 +205,8 @@ def _said(problem: Any) -> str:
         return f"unknown; {did_you_mean(str(problem['input']), names)}"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
-    return _EXPECTED.get(problem["type"], problem["msg"][0].lower() + problem["msg"][1:])
+    message = str(problem["msg"])
+    return _EXPECTED.get(problem["type"], message[0].lower() + message[1:])
 
 
 def _shown(value: Any) -> str:

@@ -17,7 +17,7 @@ from medtrans import __version__
 from medtrans.errors import MedtransError, MedtransWarning
 
 
-class _Interrupted(Exception):
+class _Interrupted(Exception):  # noqa: N818
     """Ctrl-C, under a name that typer does not swallow: its own versions say "Aborted!", or nothing."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from medtrans.cli.terminal import out
@@ -21,7 +21,9 @@ def print_pool(root: Path) -> None:
 
     pool = Pool(root)
     refused = {source.name: reason for source in pool if (reason := _why_refused(source))}
-    table = Table("source", "modality", "classes", "dimensions", "signature", title=Text(f"Pool {root}"))
+    table = Table(Column("source", no_wrap=True), title=Text(f"Pool {root}"))
+    for heading in ("modality", "classes", "dimensions", "signature"):
+        table.add_column(heading, overflow="fold")
     for source in pool:
         if source.name in refused:
             continue
@@ -47,7 +49,11 @@ def print_metrics() -> None:
     """Print every registered metric with what it needs."""
     from medtrans.metrics.registry import available
 
-    table = Table("metric", "needs", "range", "cost", "reference", title="Metrics; higher is better, always")
+    table = Table(title="Metrics; higher is better, always", show_lines=True)
+    for heading in ("metric", "needs"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("range", "cost", "reference"):
+        table.add_column(heading, overflow="fold")
     for metric in available().values():
-        table.add_row(metric.name, ", ".join(metric.needs), metric.range, metric.cost, metric.reference)
+        table.add_row(metric.name, "\n".join(metric.needs), metric.range, metric.cost, metric.reference)
     out.print(table)

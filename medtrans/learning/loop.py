@@ -107,13 +107,17 @@ def resolve_device(name: str) -> torch.device:
     """``auto`` is the GPU if there is one, otherwise the CPU.
 
     Raises:
-        TrainingError: a GPU is asked for and there is none.
+        TrainingError: a GPU is asked for and there is none, or torch knows no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if torch.device(name).type == "cuda" and not torch.cuda.is_available():
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise TrainingError(f"device '{name}' is unknown; set the device to auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
         raise TrainingError(f"device '{name}': torch finds no GPU here; set the device to auto or cpu")
-    return torch.device(name)
+    return device
 
 
 class _State:

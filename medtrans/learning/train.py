@@ -22,6 +22,7 @@ from medtrans.config import (
 from medtrans.data.statistics import intensity_quantiles, mean_shape
 from medtrans.errors import BundleError, TrainingError
 from medtrans.features import extract_features
+from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint, differences
 from medtrans.learning.evaluate import dice_score
 from medtrans.learning.loop import Progress, descend, resolve_device
@@ -131,7 +132,8 @@ def make_signature(
 
 def _check_pixels(task: Task, settings: SignatureSettings, sampler: SamplerSettings) -> None:
     """Raise SamplingError before the training, not after it, where the signature will find no pixels."""
-    if settings.content == "full":
+    learnable = any(is_structure(case.label).any() for case in task.cases)  # if not, the training says so itself
+    if settings.content == "full" and learnable:
         drawn = sampler.model_dump() | {"n_pixels": 1, "repetitions": 1}
         sample_pixels(task.cases, **drawn, rng=np.random.default_rng(0))
 
@@ -180,7 +182,10 @@ def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> So
     try:
         source = read_bundle(folder, name)
     except BundleError as error:
-        raise BundleError(f"{error}; delete {folder} to train again, or choose another pool") from error
+        raise BundleError(
+            f"{folder}: is there already, but is no source that can be read ({error}); "
+            "delete it to train again, or choose another pool"
+        ) from error
     record = source.metadata.get("medtrans", {}).get("training", {})
     if changes := differences(record.get("settings", {}), settings):
         raise TrainingError(

@@ -20,8 +20,9 @@ RANK_TOLERANCE = 1e-10
 WELL_CONDITIONED = 1e-7
 """Ratio of eigenvalues down to which one pass gives nine digits: squares are rounded relative to the largest."""
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**22
 SAMPLE_ROWS = 1024
+SAFE_SPREAD = 1e-50, 1e50
 
 
 def h_score(target_features: Any, target_labels: Any) -> float:
@@ -76,7 +77,7 @@ def shrinkage_h_score(target_features: Any, target_labels: Any) -> float:
     peculiarities, stability and performance", arXiv 2110.06893.
     """
     features, codes, n_classes = _checked(target_features, target_labels)
-    columns = _Columns.of(features).with_common_scale()
+    columns = _Columns.of(features, scaled_alike=True)
     moments = _moments(features, codes, n_classes, columns)
     covariance = moments.scatter / len(features)
     if not covariance.any():
@@ -92,24 +93,23 @@ def shrinkage_h_score(target_features: Any, target_labels: Any) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Columns:
-    """How columns are moved and scaled before sums are taken: about their mean, about 1."""
+    """How columns are moved before sums are taken, to about their mean, and scaled if fourth powers may overflow."""
 
     shift: Doubles
     scale: Doubles
 
     @classmethod
-    def of(cls, features: Floats) -> _Columns:
+    def of(cls, features: Floats, *, scaled_alike: bool = False) -> _Columns:
         """From evenly spaced rows; from all rows for columns that are constant in those."""
         sample = features[:: max(1, len(features) // SAMPLE_ROWS)].astype(np.float64)
         spread = np.ptp(sample / 2, axis=0)  # halves, since the range of the largest numbers overflows
         for column in np.flatnonzero(spread == 0):
             spread[column] = np.ptp(features[:, column].astype(np.float64) / 2)
+        if scaled_alike:
+            spread = np.full_like(spread, spread.max())
         shift = sample[0] + (sample / len(sample) - sample[0] / len(sample)).sum(axis=0)  # a constant stays exact
-        return cls(shift, np.where(spread > 0, spread, 1))
-
-    def with_common_scale(self) -> _Columns:
-        """All columns scaled alike."""
-        return _Columns(self.shift, np.full_like(self.scale, self.scale.max()))
+        is_extreme = (spread > 0) & ((spread < SAFE_SPREAD[0]) | (spread > SAFE_SPREAD[1]))
+        return cls(shift, np.where(is_extreme, spread, 1))
 
     def centred_on(self, mean: Doubles) -> _Columns:
         """Moved to the mean that these columns turned out to have."""
@@ -120,10 +120,12 @@ class _Columns:
         n_samples, n_columns = features.shape
         n_rows = max(1, BLOCK_BYTES // (8 * n_columns))
         memory = np.empty((min(n_rows, n_samples), n_columns))
+        is_scaled = (self.scale != 1).any()
         for start in range(0, n_samples, n_rows):
             rows = slice(start, min(start + n_rows, n_samples))
             block = np.subtract(features[rows], self.shift, out=memory[: rows.stop - start])
-            block /= self.scale
+            if is_scaled:
+                block /= self.scale
             yield rows, block
 
 
@@ -177,15 +179,18 @@ def _tall_score(features: Floats, codes: NDArray[np.int64], n_classes: int, colu
     if eigenvalues[0] <= WELL_CONDITIONED * eigenvalues[-1]:
         columns = columns.centred_on(moments.mean)
         moments = _moments(features, codes, n_classes, columns, basis=vectors / lengths[:, None])
-        eigenvalues, vectors, lengths = _correlation_eigen(moments.scatter)
+        eigenvalues, vectors, lengths = _correlation_eigen(moments.scatter, RANK_TOLERANCE)
     kept = eigenvalues > RANK_TOLERANCE * eigenvalues[-1]
     return moments.between_classes(vectors[:, kept] / lengths[:, None] / np.sqrt(eigenvalues[kept]))
 
 
-def _correlation_eigen(scatter: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-    """Eigenvalues and -vectors of the correlation, and the columns' lengths, infinite for columns of rounding alone."""
+def _correlation_eigen(scatter: Doubles, least_share: float = 0.0) -> tuple[Doubles, Doubles, Doubles]:
+    """Eigenvalues and -vectors of the correlation, and the columns' lengths, infinite for columns that are left out.
+
+    Those are the ones whose length is at most a share of the largest: constants, and where units agree rounding.
+    """
     lengths = np.sqrt(np.maximum(np.diag(scatter), 0))
-    lengths[lengths <= RANK_TOLERANCE * lengths.max()] = np.inf
+    lengths[lengths <= least_share * lengths.max()] = np.inf
     eigenvalues, vectors = np.linalg.eigh(scatter / lengths / lengths[:, None])
     return eigenvalues, vectors, lengths
 

@@ -22,6 +22,7 @@ from medtrans.metrics.arrays import Floats, as_features, as_labels, as_values
 from medtrans.metrics.label_based import conditional_entropy
 from medtrans.metrics.transport import (
     Arrays,
+    BilinearCost,
     Coupling,
     Doubles,
     check_settings,
@@ -97,7 +98,7 @@ def otce(
     pixels = _Pixels.of(source_features, source_labels, target_features, target_labels)
     cost = squared_euclidean(pixels.source, pixels.target)
     coupling = couple(cost, epsilon=epsilon, cost_scale=cost_scale, solver=solver, arrays=pixels.arrays)
-    domain_difference, task_difference = transport_cost(coupling, cost), _task_difference(coupling, pixels)
+    domain_difference, task_difference = _differences(coupling, cost, pixels)
     lambda_1, lambda_2, b = (0.0, -1.0, 0.0) if coefficients is None else coefficients
     score = lambda_1 * domain_difference + lambda_2 * task_difference + b
     return OTCE(domain_difference, task_difference, score, converged=True, n_iterations=coupling.n_iterations)
@@ -236,6 +237,16 @@ class _Pixels:
 def _task_difference(coupling: Coupling, pixels: _Pixels) -> float:
     joint = coupling.expectation(*pixels.class_indicators())
     return conditional_entropy(joint / joint.sum())
+
+
+def _differences(coupling: Coupling, cost: BilinearCost, pixels: _Pixels) -> tuple[float, float]:
+    """W_D and W_T from one pass over the kernel."""
+    indicators, factors = pixels.class_indicators(), cost.factors()
+    both = coupling.expectation(*(np.hstack(pair) for pair in zip(indicators, factors, strict=True)))
+    rows, columns = (indicator.shape[1] for indicator in indicators)
+    joint = both[:rows, :columns]
+    domain_difference = max(float(np.trace(both[rows:, columns:])), 0.0) * cost.unit
+    return domain_difference, conditional_entropy(joint / joint.sum())
 
 
 def _label_distances(pixels: _Pixels, settings: dict[str, Any]) -> Doubles:

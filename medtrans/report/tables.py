@@ -8,6 +8,8 @@ from rich.text import Text
 from medtrans.selection import Ranking
 from medtrans.selection.text import answer, by_reason, cell
 
+_NAME_WIDTH = 24  # that a narrow terminal leaves to the names of sources; numbers are wrapped
+
 
 def ranking_table(ranking: Ranking) -> Table:
     """One row per source, one column per metric: place, mean ± spread, share of first places.
@@ -22,9 +24,10 @@ def ranking_table(ranking: Ranking) -> Table:
         caption_style="",
         row_styles=["bold"] + [""] * (len(ranking.sources) - 1),
     )
-    table.add_column("source", overflow="fold")
+    longest = max(len(source) for source in ranking.sources)
+    table.add_column("source", overflow="fold", min_width=min(longest, _NAME_WIDTH))
     for metric in ranking.scored_metrics:
-        table.add_column(Text(f"{metric}\nplace, mean ± spread, first"), no_wrap=True)
+        table.add_column(Text(f"{metric}\nplace, mean ± spread, first"), overflow="fold")
     for source in ranking.sources:
         table.add_row(Text(source), *(Text(cell(ranking, source, metric)) for metric in ranking.scored_metrics))
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +90,8 @@ def write_bundle(
     """Write a source that medtrans trained. A bundle that is already there is replaced.
 
     All files are written to a hidden folder beside ``path``, read again as a check, and then renamed. On any error the
-    pool stays as it was. A kill between the two renames of a replacement leaves both whole, under hidden names.
+    pool stays as it was. A kill leaves a hidden folder that the next writer removes; between the two renames of a
+    replacement it leaves both bundles whole, under hidden names.
 
     ``training_record`` comes back as ``source.metadata["medtrans"]["training"]``.
 
@@ -106,9 +108,10 @@ def write_bundle(
         _write_files(partial, description, network)
         source = read_bundle(partial, str(task))
         _put_in_place(partial, path)
+        _remove_leftovers(path)
     except OSError as error:
         raise BundleError(
-            f"{path}: cannot be written ({error.strerror or error}); free the disk or choose another pool, and run again"
+            f"{path}: cannot be written ({error.strerror or error}); free the disk or choose another pool"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -253,6 +256,14 @@ def _put_in_place(partial: Path, path: Path) -> None:
         old.rename(path)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed writers of this bundle left beside it, now that it is whole."""
+    leftover = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}(\.old)?")
+    for folder in path.parent.iterdir():
+        if leftover.fullmatch(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_if_empty(folders: Sequence[Path]) -> None:

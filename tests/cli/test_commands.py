@@ -5,77 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from medtrans.cli import main
-from medtrans.data.simulation import simulate_fets
-
-TASKS = ["fets-1/FLAIR/{ED,ET}", "fets-1/T1CE/ET"]
-
-
-@pytest.fixture(scope="module")
-def scans(tmp_path_factory) -> Path:
-    return simulate_fets(
-        tmp_path_factory.mktemp("scans") / "fets", institutions=(1, 2), subjects_per_institution=2, spacing_mm=6.0
-    )
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory, scans) -> Path:
-    folder = tmp_path_factory.mktemp("job")
-    settings = {
-        "tasks": TASKS,
-        "pool": str(folder / "pool"),
-        "data": {"format": "fets", "root": str(scans)},
-        "network": {"width": 4},
-        "training": {"steps": 4, "steps_per_epoch": 2, "batch_size": 2},
-        "signature": {"n_pixels": 200},
-    }
-    run("train", write(folder / "train.yaml", settings))
-    return folder / "pool"
-
-
-def rank_settings(scans: Path, pool: Path, output: Path, **changes) -> dict:
-    return {
-        "target": "fets-2/FLAIR/ET",
-        "pool": str(pool),
-        "data": {"format": "fets", "root": str(scans), "slices": 4},
-        "metrics": ["h_score", "otce_sim", "leep"],
-        "sampler": {"n_pixels": 60, "repetitions": 3, "band_mm": 12.0},
-        "filters": None,
-        "output": str(output),
-        **changes,
-    }
-
-
-def write(path: Path, settings: dict) -> str:
-    path.write_text(yaml.safe_dump(settings))
-    return str(path)
-
-
-def run(*arguments: str) -> int:
-    """Exit status of ``medtrans ARGUMENTS``, in this process."""
-    before, sys.argv = sys.argv, ["medtrans", *arguments]
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    finally:
-        sys.argv = before
-    return 0
-
-
-def complaint(capsys, *arguments: str) -> str:
-    """The one line that a failing command prints."""
-    assert run(*arguments) == 2
-    captured = capsys.readouterr()
-    (line,) = captured.err.strip().splitlines()
-    assert line.startswith("medtrans: ")
-    return line
+from tests.cli.jobs import complaint, rank_settings, run, write
 
 
 def test_pool_ls_names_every_source(pool, capsys):

@@ -165,11 +165,11 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
     checkpoint = checkpoint_in(tmp_path)
     checkpoint.write({"step": 1})
 
-    def killed(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def killed(path: Path, content: bytes) -> None:
+        path.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", killed)
+    monkeypatch.setattr(Path, "write_bytes", killed)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.write({"step": 2})
     assert checkpoint.read(CPU) == {"step": 1}
@@ -178,14 +178,20 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(
 def test_a_full_disk_is_an_error_that_leaves_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full(path: Path, content: bytes) -> None:
+        path.write_text("half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(TrainingError, match=r"cannot be written \(.*No space left on device\)"):
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(TrainingError, match=r"cannot be written \(No space left on device\)"):
         checkpoint_in(tmp_path).write({"step": 1})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_where_a_folder_should_be_is_a_training_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="checkpoint cannot be written"):
+        checkpoint_in(tmp_path / "file").write({"step": 1})
 
 
 def test_the_loss_by_hand() -> None:
@@ -221,6 +227,8 @@ def test_the_learning_rate_rises_and_falls() -> None:
 
 def test_devices_by_name() -> None:
     assert resolve_device("cpu") == CPU
+    with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
+        resolve_device("gpu")
     if torch.cuda.is_available():
         assert resolve_device("auto").type == "cuda"
     else:

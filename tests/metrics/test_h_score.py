@@ -197,8 +197,8 @@ def test_golden_numbers(shared_root: Path, metric) -> None:
 
 @pytest.mark.parametrize("metric", [h_score, shrinkage_h_score])
 def test_memory_stays_far_below_a_copy_of_the_features(metric) -> None:
-    features = np.random.default_rng(7).normal(size=(100_000, 32)).astype(np.float32)
-    labels = np.arange(100_000) % 3
+    features = np.random.default_rng(7).normal(size=(200_000, 32)).astype(np.float32)
+    labels = np.arange(200_000) % 3
     tracemalloc.start()
     metric(features, labels)
     peak = tracemalloc.get_traced_memory()[1]

@@ -51,10 +51,14 @@ def test_float32_features_far_from_the_origin_keep_their_distances() -> None:
     assert cost.dense() * cost.unit == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_the_largest_cost_is_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medtrans.metrics.transport.cost.SCAN_SIZE", 120)
-    cost = squared_euclidean(*clouds())
-    assert cost.largest() == pytest.approx(cost.dense().max(), rel=1e-5)
+@few
+@given(seed=st.integers(0, 2**32 - 1), shift=st.floats(-5, 5), n_features=st.integers(1, 8))
+def test_the_largest_cost_is_found_though_most_pairs_are_skipped(seed: int, shift: float, n_features: int) -> None:
+    source, target = clouds(seed, n_features=n_features)
+    cost = squared_euclidean(source + shift, target)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medtrans.metrics.transport.cost.SCAN_SIZE", 60)
+        assert cost.largest() == pytest.approx(cost.dense().max(), rel=1e-5)
 
 
 def test_joint_cost_adds_label_distances() -> None:
@@ -64,6 +68,7 @@ def test_joint_cost_adds_label_distances() -> None:
     cost = joint_cost(source, source_codes, target, target_codes, between_labels, gamma=0.3)
     expected = 0.3 * distances(source, target) + 0.7 * between_labels[np.ix_(source_codes, target_codes)]
     assert cost.dense() * cost.unit == pytest.approx(expected)
+    assert cost.largest() * cost.unit == pytest.approx(expected.max(), rel=1e-5)
 
 
 @pytest.mark.parametrize("epsilon", [1.0, 0.1, 0.04, 0.01])
@@ -160,11 +165,32 @@ def test_giving_up_names_the_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
         couple(squared_euclidean(*clouds()))
 
 
-def test_a_hopeless_regularisation_is_refused_at_once() -> None:
-    with pytest.raises(
-        ConvergenceError, match=r"largest cost is 1e\+12 times the regularisation; use a larger epsilon"
-    ):
-        couple(squared_euclidean(*clouds()), epsilon=1e-12)
+@pytest.mark.parametrize("epsilon", [1e-12, 1e-320])
+def test_a_hopeless_regularisation_is_refused_at_once(epsilon: float) -> None:
+    with pytest.raises(ConvergenceError, match="under a billionth of the largest cost; use a larger epsilon"):
+        couple(squared_euclidean(*clouds()), epsilon=epsilon)
+
+
+def test_an_overflow_falls_back_to_the_best_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One correction gone wild is survived; the plan is the same."""
+    cost = squared_euclidean(*clouds())
+    expected, calm = plan(cost), sinkhorn._Anderson._correction
+    calls = []
+
+    def wild(self) -> np.ndarray:
+        calls.append(len(calls))
+        return calm(self) + (1e6 if len(calls) == 2 else 0.0)
+
+    monkeypatch.setattr(sinkhorn._Anderson, "_correction", wild)
+    assert plan(cost) == pytest.approx(expected, rel=1e-3)
+    assert len(calls) > 2
+
+
+def test_an_overflow_without_anything_to_fall_back_to_is_an_error() -> None:
+    cost = squared_euclidean(*clouds())
+    steep = kernel.GibbsKernel(cost, 1e-4, Arrays.numpy())
+    with pytest.raises(ConvergenceError, match="off by nan after 1 iterations"):
+        sinkhorn._converged(steep, 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -23,3 +23,10 @@ def test_table_shows_names_as_they_are_with_scores_and_reasons(ranking):
     assert "dropped drawing: It is <b>not</b> a scan." in text
     assert "[bold]&\"': no signature" in " ".join(text.split())
     assert "note: Mind the <gap>." in text
+
+
+def test_a_narrow_terminal_leaves_room_for_the_names(ranking):
+    console = Console(file=io.StringIO(), width=40)
+    console.print(ranking_table(ranking))
+    assert "│ good " in console.file.getvalue()
+    assert "…" not in console.file.getvalue()

@@ -189,7 +189,8 @@ def test_broken_weights_are_missing_and_a_broken_bundle_is_a_note_while_the_rest
     (tmp_path / "there/FLAIR/text/configs/metadata.json").write_text("{")
     with pytest.warns(MedtransWarning):
         pool = Pool(tmp_path)
-    ranking = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None)
+    with pytest.warns(MedtransWarning, match="'there/FLAIR/weights' is left out"):
+        ranking = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None)
     assert ranking.order() == ["there/FLAIR/square"]
     assert [lack.source for lack in ranking.missing] == ["there/FLAIR/weights"]
     assert "model.pt" in ranking.missing[0].reason
@@ -202,6 +203,11 @@ def test_fewer_pixels_than_asked_for_means_no_spread_and_a_note(pool):
     )
     assert {score.spread for score in ranking.scores} == {0}
     assert any("spread is 0" in note for note in ranking.notes)
+
+
+def test_a_negative_seed_is_refused(pool):
+    with pytest.raises(SamplingError, match="seed is -1"):
+        rank_sources(TARGET, pool, sampler=SAMPLER, seed=-1)
 
 
 def test_equal_sources_share_the_first_place(tmp_path):

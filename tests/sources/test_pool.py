@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 from collections.abc import Callable
@@ -107,3 +108,31 @@ def test_sixteen_sources_of_full_size_are_read_in_no_time(write: Callable[..., S
         assert len(Pool(tmp_path / "pool")) == 16
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 16 * 0.05
+
+
+def test_a_link_to_itself_is_a_broken_bundle(root: Path) -> None:
+    weights = root / "iseg/T1/CSF/models/model.pt"
+    weights.unlink()
+    weights.symlink_to(weights)
+    with pytest.warns(MedtransWarning, match="a link that leads nowhere"):
+        assert "iseg/T1/CSF" not in Pool(root).names
+
+
+@pytest.mark.parametrize("spacing_mm", ["x", [1.0, 1.0, 1.0, 1.0], -1])
+def test_preprocessing_that_makes_no_sense_is_a_broken_bundle(root: Path, spacing_mm: object) -> None:
+    file = root / "iseg/T1/CSF/configs/metadata.json"
+    metadata = json.loads(file.read_text())
+    metadata["medtrans"]["preprocessing"]["spacing_mm"] = spacing_mm
+    file.write_text(json.dumps(metadata))
+    with pytest.warns(MedtransWarning, match=r"medtrans\.preprocessing"):
+        assert "iseg/T1/CSF" not in Pool(root).names
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(root: Path, write: Callable[..., Source]) -> None:
+    killed = root / "iseg/T1/.CSF.0123abcd"
+    (killed / "models").mkdir(parents=True)
+    others = root / "iseg/T1/.CSF2.0123abcd"
+    others.mkdir()
+    write(TaskName.parse("iseg/T1/CSF"))
+    assert not killed.exists()
+    assert others.exists()

@@ -75,9 +75,7 @@ def couple(
 
 def transport_cost(coupling: Coupling, cost: BilinearCost) -> float:
     r"""$\sum_{ij} P_{ij} c_{ij}$, in squared units of the features."""
-    left = np.column_stack([cost.left, cost.offset])
-    right = np.column_stack([cost.right, np.full(len(cost.right), -0.5)])
-    return max(0.0, float(-2 * np.trace(coupling.expectation(left, right)))) * cost.unit
+    return max(float(np.trace(coupling.expectation(*cost.factors()))), 0.0) * cost.unit
 
 
 def check_settings(epsilon: float, cost_scale: str | None, solver: str) -> None:

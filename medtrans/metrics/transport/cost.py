@@ -39,6 +39,12 @@ class BilinearCost:
     excess: float
     unit: float
 
+    def factors(self) -> tuple[Doubles, Doubles]:
+        """Arrays (N, p + 1) and (M, p + 1) whose inner products are the costs, in units of ``unit``."""
+        return -2 * np.column_stack([self.left, self.offset]), np.column_stack(
+            [self.right, np.full(len(self.right), -0.5)]
+        )
+
     def dense(self) -> Doubles:
         """The whole cost matrix (N, M), in units of ``unit``."""
         products = self.left @ self.right.T

@@ -66,9 +66,7 @@ def sinkhorn_coupling(cost: BilinearCost, *, largest: float, regularization: flo
         kernel = GibbsKernel(cost, regularization if largest > 0 else 1.0, arrays)
         return _converged(kernel, SINGLE_TOLERANCE)
     if largest > regularization * DOUBLE_PRECISION_RANGE:
-        raise ConvergenceError(
-            f"sinkhorn: the largest cost is {largest / regularization:.0e} times the regularisation; {REMEDIES}"
-        )
+        raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
     f, g = np.zeros(len(cost.left)), np.zeros(len(cost.right))
     n_before = 0
     for step in _annealing(largest, regularization):
@@ -95,7 +93,7 @@ def _iterate(kernel: GibbsKernel, tolerance: float, max_iterations: int) -> tupl
     log_v, error, n_iterations = kernel.arrays.full(n_columns, 0.0), math.inf, 0
     accelerator = _Anderson(kernel.arrays)
     with np.errstate(all="ignore"):  # an overflow shows in the error
-        while error > tolerance and n_iterations < max_iterations:
+        while not error <= tolerance and n_iterations < max_iterations and log_v is not None:
             v = library.exp(log_v)
             u, column_sums = kernel.scale_rows(v)
             error = float(abs(v * column_sums - 1 / n_columns).sum())
@@ -129,10 +127,14 @@ class _Anderson:
         self._best_image: Array = None
 
     def step(self, point: Array, image: Array, error: float) -> Array:
-        """The next point after G(point) = image, whose error is ``error``; falls back to the best image on failure."""
+        """The next point after G(point) = image with its error.
+
+        After an overflow, or an error twice the best, it starts afresh from the best image; None if there is none.
+        """
         if not error <= 2 * self._best_error:  # overflow gives NaN
+            fallback, self._best_image = self._best_image, None
             self._images, self._residuals, self._best_error = [], [], math.inf
-            return self._best_image
+            return fallback
         if error < self._best_error:
             self._best_error, self._best_image = error, image
         self._images = [*self._images[-HISTORY:], image]
