@@ -39,7 +39,7 @@ def pixels(n_pixels: int, n_features: int) -> Pixels:
 
 def pot_task_difference(source: Any, source_labels: Any, target: Any, target_labels: Any) -> float:
     costs = ot.dist(source.astype(np.float64), target.astype(np.float64))
-    plan = ot.sinkhorn([], [], costs / costs.max(), EPSILON, stopThr=1e-5)
+    plan = ot.sinkhorn([], [], costs / costs.max(), EPSILON, stopThr=1e-4)
     joint = np.eye(3)[source_labels].T @ plan @ np.eye(3)[target_labels]
     return float(-(joint * np.log(joint / joint.sum(axis=1, keepdims=True))).sum())
 

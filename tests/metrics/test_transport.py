@@ -137,8 +137,18 @@ def test_a_recomputed_kernel_gives_the_plan_of_a_stored_one(monkeypatch: pytest.
 @pytest.mark.parametrize("strip_size", [1, 120, 10**6])
 def test_strips_of_any_size_give_the_same_plan(strip_size: int) -> None:
     cost = squared_euclidean(*clouds())
-    arrays = Arrays(np, "cpu", strip_size)
+    arrays = Arrays(np, "cpu", kernel.BLOCK_SIZE, strip_size)
     assert plan(cost, arrays=arrays) == pytest.approx(plan(cost), rel=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"epsilon": 0.005}, {"solver": "exact"}])
+def test_masses_of_groups_are_sums_over_rows_of_the_plan(settings: dict) -> None:
+    cost = squared_euclidean(*clouds())
+    whole = plan(cost, **settings)
+    arrays = Arrays(np, "cpu", 7 * 50, 3 * 50)  # groups begin and end inside blocks and strips
+    masses = couple(cost, **settings, arrays=arrays, group_sizes=[1, 16, 23]).group_masses
+    expected = [whole[:1].sum(axis=0), whole[1:17].sum(axis=0), whole[17:].sum(axis=0)]
+    assert masses == pytest.approx(np.array(expected), rel=1e-3, abs=1e-7)
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 0.005])

@@ -15,6 +15,7 @@ with $\lambda$ = epsilon times the cost scale for ``solver="sinkhorn"`` and $\la
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -48,6 +49,10 @@ class Coupling(Protocol):
     def n_iterations(self) -> int:
         """Passes over the kernel until convergence; 0 where the solver does not count."""
 
+    @property
+    def group_masses(self) -> Doubles:
+        """Mass that each group of rows sends to each column, (G, M)."""
+
     def expectation(self, left: Doubles, right: Doubles) -> Doubles:
         r"""$\sum_{ij} P_{ij}\, l_i r_j^\top$, shape (p, q), of left (N, p) and right (M, q)."""
 
@@ -59,18 +64,23 @@ def couple(
     cost_scale: str | None = "max",
     solver: str = "sinkhorn",
     arrays: Arrays | None = None,
+    group_sizes: Sequence[int] | None = None,
 ) -> Coupling:
     """The coupling of ``cost``; ``arrays`` says where Sinkhorn computes (NumPy on the CPU if None).
+
+    ``group_sizes`` (G,) divides the rows into consecutive groups, one if None.
 
     Raises MetricError for unknown settings, and ConvergenceError where the solver gives up.
     """
     check_settings(epsilon, cost_scale, solver)
     if solver == "exact":
-        return exact_coupling(cost)
+        return exact_coupling(cost, group_sizes)
     arrays = arrays or Arrays.numpy()
     largest = cost.largest()
     scale = {"max": largest, "mean": cost.mean(), None: 1 / cost.unit}[cost_scale]
-    return sinkhorn_coupling(cost, largest=largest, regularization=epsilon * scale, arrays=arrays)
+    return sinkhorn_coupling(
+        cost, largest=largest, regularization=epsilon * scale, arrays=arrays, group_sizes=group_sizes
+    )
 
 
 def transport_cost(coupling: Coupling, cost: BilinearCost) -> float:

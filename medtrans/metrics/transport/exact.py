@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from medtrans.errors import ConvergenceError, MetricError
 from medtrans.metrics.transport.cost import BilinearCost, Doubles
@@ -15,9 +18,10 @@ MAX_PIVOTS = 100_000_000
 
 @dataclass(frozen=True, eq=False)
 class ExactCoupling:
-    """P itself, shape (N, M)."""
+    """P itself, shape (N, M), and its column sums (G, M) by group of rows."""
 
     plan: Doubles
+    group_masses: Doubles
     n_iterations: int = 0
 
     def expectation(self, left: Doubles, right: Doubles) -> Doubles:
@@ -26,7 +30,7 @@ class ExactCoupling:
         return expectation
 
 
-def exact_coupling(cost: BilinearCost) -> ExactCoupling:
+def exact_coupling(cost: BilinearCost, group_sizes: Sequence[int] | None = None) -> ExactCoupling:
     """The plan of least cost. Raises MetricError where it is not unique or too large, ConvergenceError on failure."""
     import ot  # imports every array library it can find, so only on demand
 
@@ -39,4 +43,5 @@ def exact_coupling(cost: BilinearCost) -> ExactCoupling:
     plan, log = ot.emd([], [], costs, numItermax=MAX_PIVOTS, log=True)
     if log["warning"] is not None:
         raise ConvergenceError(f"solver 'exact': {log['warning']}; use solver='sinkhorn'")
-    return ExactCoupling(plan)
+    group_starts = np.cumsum([0, *(group_sizes or [n_rows])])[:-1]
+    return ExactCoupling(plan, np.add.reduceat(plan, group_starts, axis=0))

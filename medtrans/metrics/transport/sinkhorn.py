@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from medtrans.metrics.transport.kernel import Array, Arrays, GibbsKernel
 
 REMEDIES = "use a larger epsilon, cost_scale='max', or solver='exact'"
 
-SINGLE_TOLERANCE, DOUBLE_TOLERANCE = 1e-5, 1e-6
+SINGLE_TOLERANCE, DOUBLE_TOLERANCE = 1e-4, 1e-6
 """L1 distance of the plan's marginals from the uniform ones at which the iteration stops, by precision.
 
 Slow convergence at small regularisation makes the distance of the plan larger than that of its marginals.
@@ -42,11 +42,12 @@ RIDGE = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class SinkhornCoupling:
-    """P = diag(u) K diag(v)."""
+    """P = diag(u) K diag(v), and its column sums (G, M) by group of rows."""
 
     kernel: GibbsKernel
     u: Array
     v: Array
+    group_masses: Doubles
     n_iterations: int
 
     def expectation(self, left: Doubles, right: Doubles) -> Doubles:
@@ -56,14 +57,21 @@ class SinkhornCoupling:
         return arrays.to_numpy(products @ (self.v[:, None] * arrays.doubles(right)))
 
 
-def sinkhorn_coupling(cost: BilinearCost, *, largest: float, regularization: float, arrays: Arrays) -> SinkhornCoupling:
+def sinkhorn_coupling(
+    cost: BilinearCost,
+    *,
+    largest: float,
+    regularization: float,
+    arrays: Arrays,
+    group_sizes: Sequence[int] | None = None,
+) -> SinkhornCoupling:
     """Entropic coupling of ``cost``, whose largest value is ``largest``.
 
     In float32 where its range allows; else in float64, with the regularisation lowered in steps, each starting from
     the potentials of the one before. Raises ConvergenceError if the marginals stay off.
     """
     if largest <= regularization * SINGLE_PRECISION_RANGE:
-        kernel = GibbsKernel(cost, regularization if largest > 0 else 1.0, arrays)
+        kernel = GibbsKernel(cost, regularization if largest > 0 else 1.0, arrays, group_sizes=group_sizes)
         return _converged(kernel, SINGLE_TOLERANCE)
     if largest > regularization * DOUBLE_PRECISION_RANGE:
         raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
@@ -75,7 +83,7 @@ def sinkhorn_coupling(cost: BilinearCost, *, largest: float, regularization: flo
         f = f + step * np.log(arrays.to_numpy(coupling.u))
         g = g + step * np.log(arrays.to_numpy(coupling.v))
         n_before += coupling.n_iterations
-    kernel = GibbsKernel(cost, regularization, arrays, double=True, potentials=(f, g))
+    kernel = GibbsKernel(cost, regularization, arrays, double=True, potentials=(f, g), group_sizes=group_sizes)
     coupling = _converged(kernel, DOUBLE_TOLERANCE)
     return replace(coupling, n_iterations=n_before + coupling.n_iterations)
 
@@ -90,17 +98,18 @@ def _annealing(largest: float, regularization: float) -> Iterator[float]:
 def _iterate(kernel: GibbsKernel, tolerance: float, max_iterations: int) -> tuple[SinkhornCoupling, float]:
     """Sinkhorn's iteration on log v with Anderson acceleration, and the error of the column sums it ends with."""
     library, (_, n_columns) = kernel.arrays.library, kernel.shape
-    log_v, error, n_iterations = kernel.arrays.full(n_columns, 0.0), math.inf, 0
+    log_v, error, n_iterations = kernel.arrays.zeros(n_columns), math.inf, 0
     accelerator = _Anderson(kernel.arrays)
     with np.errstate(all="ignore"):  # an overflow shows in the error
         while not error <= tolerance and n_iterations < max_iterations and log_v is not None:
             v = library.exp(log_v)
-            u, column_sums = kernel.scale_rows(v)
+            u, sums_by_group = kernel.scale_rows(v)
+            column_sums = sums_by_group.sum(0)
             error = float(abs(v * column_sums - 1 / n_columns).sum())
             log_v = accelerator.step(log_v, -library.log(n_columns * column_sums), error)
             n_iterations += 1
     v = 1 / (n_columns * column_sums)  # the target's marginal, hence H(Y_t), is exact
-    return SinkhornCoupling(kernel, u, v, n_iterations), error
+    return SinkhornCoupling(kernel, u, v, kernel.arrays.to_numpy(sums_by_group * v), n_iterations), error
 
 
 def _converged(kernel: GibbsKernel, tolerance: float) -> SinkhornCoupling:
