@@ -1,8 +1,8 @@
-# make demo | test | test-slow | docs | benchmarks; each sets itself up in .venv first.
+# make demo | lint | test | test-slow | docs; each sets itself up in .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo lint test test-slow docs benchmarks clean
+.PHONY: install demo lint test test-slow docs clean
 
 install: .venv/.installed
 .venv/.installed: pyproject.toml constraints.txt

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, product
-from typing import Literal, Protocol, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 import torch
@@ -18,12 +18,11 @@ from torch.nn.functional import logsigmoid, softmax
 
 from medtrans.errors import NetworkError, SamplingError, did_you_mean
 from medtrans.networks import forward_with_features, padded_size, penultimate_layer
+from medtrans.sources import Activation
 from medtrans.tasks import Case
 
-Activation = Literal["softmax", "sigmoid"]
-
 WINDOW_3D = 96
-"""Voxels a side of the windows in which a volume goes through a network, where nothing else is asked for."""
+"""Voxels a side of the windows and patches in which a volume goes through a network, where nothing else is asked."""
 
 _MAX_SIGMOID_CHANNELS = 8  # 2**8 combinations of channels
 

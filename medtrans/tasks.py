@@ -13,6 +13,14 @@ from medtrans.errors import ConfigError, DataError
 IGNORE_LABEL = 255
 """Label of pixels that are neither sampled, trained on nor scored."""
 
+_SYNONYMS = {  # in lower case, without separators
+    "T1": ("t1", "t1n", "t1w"),
+    "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
+    "T2": ("t2", "t2w"),
+    "FLAIR": ("flair", "t2f", "t2flair"),
+}
+_CANONICAL = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms}
+
 
 @dataclass(frozen=True, order=True)
 class TaskName:
@@ -123,6 +131,15 @@ class Task:
     def ndim(self) -> int:
         """Number of spatial axes of each case, 2 or 3."""
         return self.cases[0].ndim
+
+
+def canonical_modality(name: str) -> str:
+    """T1, T1CE, T2 or FLAIR for their names in different data sets (T1POST, t1gd, t2f ...), any other as it is.
+
+    >>> canonical_modality("T2-FLAIR")
+    'FLAIR'
+    """
+    return _CANONICAL.get("".join(letter for letter in name.lower() if letter.isalnum()), name)
 
 
 def _size(shape: tuple[int, ...]) -> str:

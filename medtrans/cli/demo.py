@@ -26,11 +26,11 @@ from medtrans.selection import Ranking
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task
 
-TARGET = "fets-2/T2/ED"
+TARGET = "fets-2/FLAIR/ED"
 PREPROCESSING = PreprocessingSettings(dimensions=2)
 SAMPLER = SamplerSettings(n_pixels=500, repetitions=10, band_mm=6.0)
 SOURCE_TRAINING = TrainingSettings(steps=150, steps_per_epoch=50)
-FINE_TUNING = TrainingSettings(steps=40, learning_rate=3e-4)
+FINE_TUNING = TrainingSettings(steps=20, learning_rate=1e-3)
 
 
 def run_demo(output: Path) -> None:
@@ -63,8 +63,8 @@ def run_demo(output: Path) -> None:
 
 def _simulate(folder: Path) -> tuple[Path, Path]:
     out.print(f"[bold]1. Simulate scans[/bold] of three infants and of six adults with a glioma, into {folder}")
-    iseg = simulate_iseg(folder / "iSeg-2019-Training", subjects=3, spacing_mm=3.0)
-    fets = simulate_fets(folder / "FeTS2022", institutions=(1, 2), subjects_per_institution=3, spacing_mm=3.0)
+    iseg = simulate_iseg(folder / "iSeg-2019-Training", subjects=3, spacing_mm=2.0)
+    fets = simulate_fets(folder / "FeTS2022", institutions=(1, 2), subjects_per_institution=3, spacing_mm=2.0)
     return iseg, fets
 
 

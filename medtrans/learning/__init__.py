@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medtrans.learning.evaluate import dice_score, predict_labels
 from medtrans.learning.fine_tune import fine_tune
-from medtrans.learning.loop import Descent, Progress, resolve_device
+from medtrans.learning.loop import Descent, Progress
 from medtrans.learning.train import make_signature, train_source
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "fine_tune",
     "make_signature",
     "predict_labels",
-    "resolve_device",
     "train_source",
 ]

@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
+from medtrans.features import WINDOW_3D
 from medtrans.networks import padded_size
 from medtrans.tasks import IGNORE_LABEL, Case
-
-DEFAULT_PATCH_3D = 96
-"""Voxels a side of a 3D patch where the settings give none."""
 
 Box = tuple[slice, ...]
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -99,7 +97,7 @@ class Batches:
     def _patch_shape(self) -> tuple[int, ...] | None:
         ndim, size = self.cases[0].ndim, self.training.patch_size
         if size is None:
-            return (DEFAULT_PATCH_3D,) * ndim if ndim == 3 else None
+            return (WINDOW_3D,) * ndim if ndim == 3 else None
         shape = (size,) * ndim if isinstance(size, int) else tuple(size)
         if len(shape) != ndim:
             raise TrainingError(

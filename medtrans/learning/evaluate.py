@@ -81,8 +81,7 @@ def _largest_output(
     network: nn.Module, images: torch.Tensor, divisor: int, device: str | torch.device
 ) -> NDArray[np.uint8]:
     sizes = images.shape[2:]
-    padding = [pad for size in reversed(sizes) for pad in (0, padded_size(size, divisor) - size)]
-    padded = functional.pad(images, padding).to(device)
+    padded = padded_for(images, divisor).to(device)
     with inference(network):
         if len(sizes) == 2:
             outputs = network(padded)
@@ -93,6 +92,12 @@ def _largest_output(
     inside = (slice(None), *(slice(size) for size in sizes))
     largest: NDArray[np.uint8] = outputs.argmax(dim=1)[inside].to(torch.uint8).cpu().numpy()
     return largest
+
+
+def padded_for(images: torch.Tensor, divisor: int) -> torch.Tensor:
+    """Images (B, channels, ...) with zeros at the end of each axis, up to a size that the network takes."""
+    missing = [padded_size(size, divisor) - size for size in images.shape[2:]]
+    return functional.pad(images, [pad for size in reversed(missing) for pad in (0, size)])
 
 
 @contextmanager

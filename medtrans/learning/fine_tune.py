@@ -8,13 +8,12 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
-from medtrans.learning.evaluate import inference
-from medtrans.learning.loop import Progress, descend, resolve_device
-from medtrans.networks import forward_with_features, padded_size, penultimate_layer, size_divisor
+from medtrans.learning.evaluate import inference, padded_for
+from medtrans.learning.loop import Progress, descend
+from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, size_divisor
 from medtrans.sources import Source
 from medtrans.tasks import Case, Task
 
@@ -73,8 +72,7 @@ def feature_cases(
     with inference(network):
         for case in cases:
             sizes = case.label.shape
-            padding = [pad for size in reversed(sizes) for pad in (0, padded_size(size, divisor) - size)]
-            image = functional.pad(torch.from_numpy(case.image)[None], padding).to(device)
+            image = padded_for(torch.from_numpy(case.image)[None], divisor).to(device)
             features = forward_with_features(network, layer_name, image)[1][0].float().cpu().numpy()
             inside = (slice(None), *(slice(size) for size in sizes))
             found.append(replace(case, image=np.ascontiguousarray(features[inside])))

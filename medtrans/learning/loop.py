@@ -103,23 +103,6 @@ def learning_rate(step: int, training: TrainingSettings) -> float:
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * falling))
 
 
-def resolve_device(name: str) -> torch.device:
-    """``auto`` is the GPU if there is one, otherwise the CPU.
-
-    Raises:
-        TrainingError: a GPU is asked for and there is none, or torch knows no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise TrainingError(f"device '{name}' is unknown; set the device to auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(f"device '{name}': torch finds no GPU here; set the device to auto or cpu")
-    return device
-
-
 class _State:
     """All that changes from step to step, and so all that a checkpoint holds."""
 

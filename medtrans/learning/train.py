@@ -25,8 +25,8 @@ from medtrans.features import extract_features
 from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint, differences
 from medtrans.learning.evaluate import dice_score
-from medtrans.learning.loop import Progress, descend, resolve_device
-from medtrans.networks import build_network, network_definition, size_divisor
+from medtrans.learning.loop import Progress, descend
+from medtrans.networks import build_network, network_definition, resolve_device, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
 from medtrans.tasks import Case, Task

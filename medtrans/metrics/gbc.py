@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medtrans.errors import MetricError, did_you_mean
 from medtrans.metrics.arrays import as_features, as_labels, one_hot, require_classes
 from medtrans.metrics.nleep import principal_components
 
+Covariance = Literal["diagonal", "spherical"]
 MAX_COMPONENTS = 64
 VARIANCE_FLOOR = 1e-4  # of the mean variance of a component
 
 
-def gbc(
-    target_features: Any, target_labels: Any, *, covariance: Literal["diagonal", "spherical"] = "diagonal"
-) -> float:
+def gbc(target_features: Any, target_labels: Any, *, covariance: Covariance = "diagonal") -> float:
     r"""Negative sum of Bhattacharyya coefficients over ordered pairs of classes.
 
     .. math::
@@ -37,10 +37,12 @@ def gbc(
         Between -K (K - 1), all classes alike, and 0, no overlap. Higher is better.
 
     Raises:
-        MetricError: fewer than two classes, NaN, or arrays of different length.
+        MetricError: an unknown covariance, fewer than two classes, NaN, or arrays of different length.
 
     Source: Pandy et al., "Transferability estimation using Bhattacharyya class separability", CVPR 2022.
     """
+    if covariance not in get_args(Covariance):
+        raise MetricError(f"unknown covariance '{covariance}': {did_you_mean(str(covariance), get_args(Covariance))}")
     features = as_features(target_features)
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import Floats, as_features, as_labels, one_hot, require_classes
+from medtrans.metrics.arrays import Floats, as_features, as_labels, one_hot
 
 Doubles = NDArray[np.float64]
 
@@ -36,13 +36,13 @@ def h_score(target_features: Any, target_labels: Any) -> float:
 
     Args:
         target_features: floating, shape (N, D).
-        target_labels: integers, shape (N,), of K >= 2 classes.
+        target_labels: integers, shape (N,), of K classes; one class has nothing between classes, and scores 0.
 
     Returns:
         Dimensionless, 0 (class means coincide) to min(D, K - 1) (no scatter within classes). Higher is better.
 
     Raises:
-        MetricError: a single class, NaN, or arrays of different length.
+        MetricError: NaN, or arrays of different length.
 
     Source: Bao et al., "An information-theoretic approach to transferability in task transfer learning", ICIP 2019.
     """
@@ -65,13 +65,13 @@ def shrinkage_h_score(target_features: Any, target_labels: Any) -> float:
 
     Args:
         target_features: floating, shape (N, D).
-        target_labels: integers, shape (N,), of K >= 2 classes.
+        target_labels: integers, shape (N,), of K classes; one class has nothing between classes, and scores 0.
 
     Returns:
         Dimensionless, 0 to (K - 1) N / (N - 1). Higher is better.
 
     Raises:
-        MetricError: a single class, NaN, or arrays of different length.
+        MetricError: NaN, or arrays of different length.
 
     Source: Ibrahim, Ponomareva, Mazumder, "Newer is not always better: rethinking transferability metrics, their
     peculiarities, stability and performance", arXiv 2110.06893.
@@ -221,5 +221,4 @@ def _ledoit_wolf_shrinkage(features: Floats, columns: _Columns, covariance: Doub
 def _checked(target_features: Any, target_labels: Any) -> tuple[Floats, NDArray[np.int64], int]:
     features = as_features(target_features)
     codes, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
     return features, codes, n_classes

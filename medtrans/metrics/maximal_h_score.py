@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from medtrans.errors import MetricError
 from medtrans.metrics.arrays import as_array, as_features, as_labels, centred, one_hot, require_classes
 from medtrans.metrics.h_score import h_score
+
+if TYPE_CHECKING:
+    import torch
 
 HIDDEN_WIDTH = 64
 HELD_OUT_SHARE = 0.25
@@ -116,6 +117,9 @@ def maximal_h_score_neural(
 
     Source: Wang et al., "An efficient approach to informative feature extraction from multimodal data", AAAI 2019.
     """
+    import torch  # only here and below: it takes a second that no other metric needs
+    from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
     _check_n_functions(n_functions)
     features = as_features(x, "x").astype(np.float64)
     labels, n_classes = as_labels(y, len(features), "y")
@@ -168,8 +172,10 @@ def _standardised(features: NDArray[np.float64]) -> NDArray[np.float64]:
 def _network(
     n_inputs: int, n_functions: int, n_classes: int, generator: np.random.Generator
 ) -> tuple[torch.nn.Module, torch.nn.Parameter]:
+    import torch
+
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(generator.integers(2**31)))
+        torch.default_generator.manual_seed(int(generator.integers(2**31)))
         network = torch.nn.Sequential(
             torch.nn.Linear(n_inputs, HIDDEN_WIDTH),
             torch.nn.Tanh(),

@@ -27,6 +27,7 @@ ARRAY_NAMES = (
     "source_predictions",
     "source_features",
     "source_labels",
+    "target_images",
 )
 """Arrays that a ranking can hand to a metric."""
 
@@ -68,6 +69,11 @@ class Metric:
         """Names of the arrays that the function requires: its parameters without a default."""
         parameters = inspect.signature(self.function).parameters.values()
         return tuple(parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty)
+
+    @property
+    def accepts(self) -> tuple[str, ...]:
+        """Names of the arrays that the function takes, those it can do without included."""
+        return tuple(name for name in inspect.signature(self.function).parameters if name in ARRAY_NAMES)
 
 
 METRICS: dict[str, Metric] = {
@@ -186,6 +192,8 @@ def available() -> dict[str, Metric]:
 
 def get_metric(name: str) -> Metric:
     """The metric of that name; raises MetricError with the nearest name when there is none."""
+    if name in METRICS:
+        return METRICS[name]
     metrics = available()
     if name not in metrics:
         raise MetricError(f"unknown metric '{name}'; {did_you_mean(name, metrics)}")

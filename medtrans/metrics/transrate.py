@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medtrans.errors import MetricError, did_you_mean
 from medtrans.metrics.arrays import above_rounding, as_features, as_labels, centred
+
+ClassWeights = Literal["equal", "sample"]
 
 
 def transrate(
@@ -15,7 +19,7 @@ def transrate(
     target_labels: Any,
     *,
     epsilon: float = 1e-4,
-    class_weights: Literal["equal", "sample"] = "equal",
+    class_weights: ClassWeights = "equal",
 ) -> float:
     r"""Coding rate of all features minus the mean coding rate of each class.
 
@@ -31,7 +35,7 @@ def transrate(
     Args:
         target_features: floating, shape (N, D). The value depends on their unit: compare sources of like scale only.
         target_labels: integers, shape (N,).
-        epsilon: squared distortion allowed by the code, in squared units of the features.
+        epsilon: squared distortion allowed by the code, in squared units of the features; positive.
         class_weights: weight of each class's rate.
 
     Returns:
@@ -39,10 +43,15 @@ def transrate(
         Higher is better.
 
     Raises:
-        MetricError: columns of too different size for float64, NaN, or arrays of different length.
+        MetricError: an unknown setting, columns of too different size for float64, NaN, or arrays of different length.
 
     Source: Huang et al., "Frustratingly easy transferability estimation", ICML 2022.
     """
+    if not (math.isfinite(epsilon) and epsilon > 0):
+        raise MetricError(f"epsilon is {epsilon}, but must be positive and finite")
+    known = get_args(ClassWeights)
+    if class_weights not in known:
+        raise MetricError(f"unknown class_weights '{class_weights}': {did_you_mean(str(class_weights), known)}")
     features = as_features(target_features)
     labels, n_classes = as_labels(target_labels, len(features))
     deviations = centred(features)

@@ -12,6 +12,7 @@ from medtrans.networks.definitions import (
     padded_size,
     size_divisor,
 )
+from medtrans.networks.device import resolve_device
 from medtrans.networks.penultimate import forward_with_features, penultimate_layer
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "network_skeleton",
     "padded_size",
     "penultimate_layer",
+    "resolve_device",
     "size_divisor",
 ]

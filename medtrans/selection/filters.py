@@ -16,15 +16,7 @@ from skimage.metrics import structural_similarity
 from medtrans.config import FilterSettings
 from medtrans.data.statistics import MeanShape, intensity_quantiles, mean_shape
 from medtrans.sources import Source
-from medtrans.tasks import Task
-
-MODALITY_NAMES = {
-    "T1": ("t1", "t1n", "t1w"),
-    "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
-    "T2": ("t2", "t2w"),
-    "FLAIR": ("flair", "t2f", "t2flair"),
-}
-"""Names of the same contrast in different data sets, in lower case without separators."""
+from medtrans.tasks import Task, canonical_modality
 
 
 @dataclass(frozen=True)
@@ -83,14 +75,14 @@ def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: 
 
     The distance is the 1-D Wasserstein distance between the intensities inside the brain, in standard deviations
     (images are z-scored): the mean absolute difference of their quantile functions, >= 0. Sources of the target's
-    modality (by name, see `MODALITY_NAMES`) pass unseen. Assumes that a network carries over between contrasts whose
-    intensities are spread alike.
+    modality (by name, see `canonical_modality`) pass unseen. Assumes that a network carries over between contrasts
+    whose intensities are spread alike.
     """
     quantiles = intensity_quantiles(target.cases)
     wanted = target.name.modality
     findings = []
     for source in sources:
-        if source.modality and canonical_modality(source.modality) == canonical_modality(wanted):
+        if source.modality and _contrast(source.modality) == _contrast(wanted):
             continue
         theirs = source.signature.intensity_quantiles if source.signature else None
         if theirs is None or len(theirs) != len(quantiles):
@@ -146,14 +138,13 @@ def shape_similarity(source: MeanShape, target: MeanShape) -> float:
     )
 
 
-def canonical_modality(name: str) -> str:
-    """One name for each contrast: ``T1POST``, ``t1c`` and ``T1Gd`` are ``T1CE``. Unknown names stay, in upper case.
+def _contrast(modality: str) -> str:
+    """Canonical name for comparing, so that unknown names too are equal in any spelling.
 
-    >>> canonical_modality("T2-FLAIR")
-    'FLAIR'
+    >>> _contrast("dwi-b0") == _contrast("DWI B0")
+    True
     """
-    plain = "".join(letter for letter in name.lower() if letter.isalnum())
-    return next((known for known, synonyms in MODALITY_NAMES.items() if plain in synonyms), plain.upper())
+    return "".join(letter for letter in canonical_modality(modality).upper() if letter.isalnum())
 
 
 def _ssim(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:

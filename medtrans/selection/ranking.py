@@ -10,8 +10,8 @@ import numpy as np
 
 from medtrans.config import Device, FilterSettings, SamplerSettings
 from medtrans.errors import MedtransError, MetricError, SamplingError
-from medtrans.learning.loop import resolve_device
 from medtrans.metrics.registry import Metric, get_metric
+from medtrans.networks import resolve_device
 from medtrans.sampling import PixelSample, sample_pixels
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
@@ -42,7 +42,7 @@ def rank_sources(
 
     Candidate filters drop sources first (``filters=None``: none). Pixels are sampled once; each source's network
     runs once, on what holds them; each metric is computed on every repetition. One source is in memory at a time.
-    The same arguments give the same ranking, bit for bit on the CPU.
+    The same arguments give the same ranking, bit for bit on the CPU with the same number of threads.
 
     Args:
         target: the new task, with a few labelled cases.
@@ -164,6 +164,8 @@ def _spacing_notes(target: Task, sources: Sequence[Source]) -> list[str]:
     by_spacing: dict[str, list[str]] = {}
     for source in sources:
         spacing = (source.preprocessing or {}).get("spacing_mm")
+        if source.spatial_dims != target.ndim:
+            continue  # it has no score, for this very reason
         if spacing is not None and not np.allclose(spacing, theirs, rtol=0.05):
             by_spacing.setdefault(_millimetres(np.broadcast_to(spacing, target.ndim)), []).append(source.name)
     return [

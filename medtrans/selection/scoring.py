@@ -40,7 +40,7 @@ def score_source(
         with clock(metric.name):
             try:
                 values[metric.name] = metric_values(metric, arrays, sample)
-            except (MedtransError, ArithmeticError, RuntimeError, ValueError) as error:  # of metrics by third parties
+            except Exception as error:  # a metric by third parties may fail in any way
                 missing.append(Missing(source.name, metric.name, _one_line(error)))
     return values, missing
 
@@ -65,6 +65,7 @@ def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str)
         "target_labels": sample.label.astype(np.int64),
         "source_probs": pixels.probabilities,
         "source_predictions": pixels.predictions,
+        "target_images": sample.case_index,
     }
     if source.signature is not None and source.signature.features is not None:
         arrays |= {"source_features": source.signature.features, "source_labels": source.signature.labels}
@@ -83,7 +84,7 @@ def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample
         raise MedtransError("the sampled pixels of the target are all of one class")
     values: list[float] = []
     for chosen in sample.repetitions[: 1 if same_pixels(sample) else None]:
-        value = metric.function(**{name: _chosen(arrays, name, chosen) for name in metric.needs})
+        value = metric.function(**{name: _chosen(arrays, name, chosen) for name in metric.accepts if name in arrays})
         if not math.isfinite(value):
             raise MedtransError(f"the metric gave {value}")
         values.append(float(value))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from medtrans.sources.bundle import Source, read_bundle, write_bundle
+from medtrans.sources.bundle import Activation, Source, read_bundle, write_bundle
 from medtrans.sources.pool import Pool
 from medtrans.sources.signature import Signature
 
-__all__ = ["Pool", "Signature", "Source", "read_bundle", "write_bundle"]
+__all__ = ["Activation", "Pool", "Signature", "Source", "read_bundle", "write_bundle"]

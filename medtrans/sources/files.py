@@ -41,7 +41,7 @@ def member(bundle: Path, relative: str) -> Path:
     """Path of a file of the bundle.
 
     Raises:
-        BundleError: it is missing, is no regular file, or lies outside the bundle behind a link.
+        BundleError: it is missing, is no regular file, cannot be reached, or lies outside the bundle behind a link.
     """
     path = bundle / relative
     try:
@@ -50,20 +50,29 @@ def member(bundle: Path, relative: str) -> Path:
         raise BundleError(f"{path}: a link that leads nowhere; put the file itself there") from error
     if not inside:
         raise BundleError(f"{path}: leads out of the bundle; put the file itself there")
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not is_file:
         raise BundleError(f"{path}: missing, or not a file; is the bundle complete?")
     return path
+
+
+def unreadable(path: Path, error: OSError) -> BundleError:
+    """What to raise where the system does not let a file or folder be read."""
+    return BundleError(f"{path}: cannot be read ({error.strerror or error})")
 
 
 def read_document(bundle: Path, relative: str) -> Document:
     """Read a JSON object as text and numbers; raises BundleError for everything else. Nothing in it is evaluated."""
     path = member(bundle, relative)
-    if path.stat().st_size > _MAX_JSON_BYTES:
-        raise BundleError(f"{path}: {path.stat().st_size} bytes are too many for a configuration")
     try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise BundleError(f"{path}: {path.stat().st_size} bytes are too many for a configuration")
         content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: not plain JSON: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

@@ -10,18 +10,20 @@ from types import MappingProxyType
 
 from medtrans.errors import BundleError, MedtransWarning, did_you_mean
 from medtrans.sources.bundle import METADATA_FILE, WEIGHTS_FILE, Source, read_bundle
+from medtrans.sources.files import unreadable
 
 
 class Pool:
     """All bundles under a folder, read without their weights.
 
     A source's name is its folder relative to the pool. Hidden folders are left out: unfinished training lies there.
-    A bundle that is broken or refused is left out with a `MedtransWarning`, and `broken` says why.
+    A bundle that is broken or refused, or a folder that cannot be read, is left out with a `MedtransWarning`, and
+    `broken` says why.
 
     Attributes:
         root: the folder.
         sources: the readable sources, by name.
-        broken: name and reason of every bundle that was left out.
+        broken: name and reason of everything that was left out.
 
     Raises:
         BundleError: there is no such folder, or no source in it can be read.
@@ -37,10 +39,10 @@ class Pool:
             raise BundleError(f"pool '{self.root}': no such folder; train sources into it, or check the path")
         sources: dict[str, Source] = {}
         broken: dict[str, str] = {}
-        for folder in sorted(_bundle_folders(self.root)):
+        for folder, failure in sorted(_bundle_folders(self.root).items()):
             name = folder.relative_to(self.root).as_posix()
             try:
-                sources[name] = read_bundle(folder, name)
+                sources[name] = _read(folder, name, failure)
             except BundleError as error:
                 broken[name] = str(error)
                 warnings.warn(f"source '{name}' is left out: {error}", MedtransWarning, stacklevel=2)
@@ -81,12 +83,37 @@ def _why_empty(root: Path, broken: Mapping[str, str]) -> str:
     return "holds no MONAI bundles; train sources into it, or check the path"
 
 
-def _bundle_folders(root: Path) -> Iterator[Path]:
-    """Folders that hold a bundle, or the pieces of one. A link is followed to a bundle, but no further."""
-    for folder, subfolders, _ in os.walk(root):
-        visible = [Path(folder) / name for name in subfolders if not name.startswith(".")]
-        yield from filter(_holds_bundle, visible)
-        subfolders[:] = [path.name for path in visible if not _holds_bundle(path)]
+def _read(folder: Path, name: str, failure: OSError | None) -> Source:
+    try:
+        if failure is not None:
+            raise failure
+        return read_bundle(folder, name)
+    except OSError as error:
+        raise unreadable(Path(error.filename or folder), error) from error
+
+
+def _bundle_folders(root: Path) -> dict[Path, OSError | None]:
+    """Folders that hold a bundle, or the pieces of one, and those that cannot be searched, with the error.
+
+    A link is followed to a bundle, but no further.
+    """
+    found: dict[Path, OSError | None] = {}
+
+    def fail(error: OSError) -> None:
+        found[Path(error.filename or root)] = error
+
+    for folder, subfolders, _ in os.walk(root, onerror=fail):
+        further = []
+        for path in (Path(folder) / name for name in subfolders if not name.startswith(".")):
+            try:
+                if _holds_bundle(path):
+                    found[path] = None
+                else:
+                    further.append(path.name)
+            except OSError as error:
+                found[path] = error
+        subfolders[:] = further
+    return found
 
 
 def _holds_bundle(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -65,12 +66,23 @@ class Signature:
         return replace(self, features=None, labels=None)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``signature/signature.json`` and ``signature/signature.npz`` under the folder. Raises OSError."""
-        folder = Path(folder)
-        (folder / JSON_FILE).parent.mkdir(parents=True, exist_ok=True)
-        np.savez(folder / ARRAYS_FILE, **_arrays_of(self))  # type: ignore[arg-type]
-        facts = {"format": _FORMAT, "task": str(self.task), "n_subjects": self.n_subjects}
-        (folder / JSON_FILE).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        """Write ``signature/signature.json`` and ``signature/signature.npz`` under the folder. Raises OSError.
+
+        A signature that is already there is replaced once both new files are written.
+        """
+        files = [Path(folder) / ARRAYS_FILE, Path(folder) / JSON_FILE]
+        mark = uuid4().hex[:8]
+        arrays, facts = partial = [file.with_name(f".{mark}.{file.name}") for file in files]
+        arrays.parent.mkdir(parents=True, exist_ok=True)
+        content = {"format": _FORMAT, "task": str(self.task), "n_subjects": self.n_subjects}
+        try:
+            np.savez(arrays, **_arrays_of(self))  # type: ignore[arg-type]
+            facts.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            for written, file in zip(partial, files, strict=True):
+                written.replace(file)
+        finally:
+            for written in partial:
+                written.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path) -> Signature:

@@ -10,8 +10,9 @@ from numpy.testing import assert_array_equal
 
 from medtrans.config import PreprocessingSettings
 from medtrans.data import FORMATS, load_task, open_dataset
-from medtrans.data.layouts.dataset import canonical_modality, natural_order
+from medtrans.data.layouts.dataset import natural_order
 from medtrans.errors import ConfigError, DataError
+from medtrans.tasks import canonical_modality
 from tests.data.tiny_scans import BOX, tiny_head, tiny_label, write_fets, write_iseg, write_nifti, write_subject
 
 IN_3D = PreprocessingSettings(dimensions=3)
@@ -37,7 +38,13 @@ def test_digits_sort_as_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [("t1n", "T1"), ("T1w", "T1"), ("T1gd", "T1CE"), ("t1c", "T1CE"), ("t2w", "T2"), ("t2f", "FLAIR"), ("CT", "CT")],
+    [
+        *[(name, "T1") for name in ("t1n", "T1w")],
+        *[(name, "T1CE") for name in ("T1gd", "t1c", "T1POST")],
+        *[(name, "T2") for name in ("t2w", "T2")],
+        *[(name, "FLAIR") for name in ("t2f", "T2-FLAIR", "t2_flair")],
+        *[(name, name) for name in ("CT", "adc", "DWI-b0", "T1+T2")],
+    ],
 )
 def test_synonyms_of_modalities(written: str, name: str) -> None:
     assert canonical_modality(written) == name
@@ -222,6 +229,7 @@ def test_open_ms_lesions_and_derived_tissue(tmp_path: Path) -> None:
     lesions = load_task("open-ms/T1POST/lesion", tmp_path, preprocessing=IN_3D)
     assert lesions.subjects == ("patient07", "patient19")
     assert lesions.notes == ()
+    assert open_dataset("open-ms", tmp_path).modalities == ("T1", "T1POST", "T2", "FLAIR")
     brain = tiny_head(1)[BOX]
     assert np.corrcoef(lesions.cases[0].image.ravel(), brain.ravel())[0, 1] == pytest.approx(1)
     tissue = load_task("open-ms/T1/GM+WM", tmp_path, preprocessing=IN_3D)

@@ -179,6 +179,14 @@ def test_a_dataset_json_that_lacks_what_is_needed(tmp_path: Path, content: dict[
         open_dataset("x", tmp_path)
 
 
+@pytest.mark.parametrize("names", [("t1gd", "T1POST"), ("t2f", "T2-FLAIR"), ("zscore", "zscore")])
+def test_two_channels_of_one_modality_are_not_mixed_up(tmp_path: Path, names: tuple[str, str]) -> None:
+    write_nnunet(tmp_path, (1,))
+    write_json(tmp_path, channel_names=dict(enumerate(names)), labels={"background": 0, "core": 1})
+    with pytest.raises(DataError, match=f"channels '{names[0]}' and '{names[1]}' are both .*; rename one"):
+        open_dataset("x", tmp_path)
+
+
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_a_dataset_json_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset.json").write_text(text)

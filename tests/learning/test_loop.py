@@ -15,7 +15,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import dice_score
-from medtrans.learning.loop import Descent, descend, learning_rate, resolve_device, segmentation_loss
+from medtrans.learning.loop import Descent, descend, learning_rate, segmentation_loss
 from medtrans.networks import build_network, network_definition
 from medtrans.tasks import IGNORE_LABEL, Case
 
@@ -223,15 +223,3 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert all(a >= b for a, b in pairwise(rates[5:]))
     assert 0 < rates[-1] < 0.01
     assert learning_rate(0, TrainingSettings(steps=1)) == TrainingSettings().learning_rate
-
-
-def test_devices_by_name() -> None:
-    assert resolve_device("cpu") == CPU
-    with pytest.raises(TrainingError, match="device 'gpu' is unknown"):
-        resolve_device("gpu")
-    if torch.cuda.is_available():
-        assert resolve_device("auto").type == "cuda"
-    else:
-        assert resolve_device("auto") == CPU
-        with pytest.raises(TrainingError, match="finds no GPU"):
-            resolve_device("cuda")

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
-from medtrans.errors import MetricError
 from medtrans.metrics import h_score, shrinkage_h_score
 
 few = settings(max_examples=15, deadline=None)
@@ -155,9 +154,9 @@ def test_samples_sorted_by_distant_classes() -> None:
 
 
 @pytest.mark.parametrize("metric", [h_score, shrinkage_h_score])
-def test_one_class_is_an_error(metric) -> None:
-    with pytest.raises(MetricError, match="target_labels: 1 class occurs, but at least 2 are needed"):
-        metric(np.eye(3), [1, 1, 1])
+@pytest.mark.parametrize("shape", [(3, 3), (40, 3)])
+def test_one_class_has_nothing_between_classes(metric, shape: tuple[int, int]) -> None:
+    assert metric(np.random.default_rng(0).normal(size=shape), np.ones(shape[0])) == pytest.approx(0, abs=1e-12)
 
 
 def test_shrinkage_equals_scikit_learn() -> None:

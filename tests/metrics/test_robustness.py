@@ -142,3 +142,17 @@ def test_columns_lost_in_rounding_are_an_error_and_not_left_out() -> None:
     for name in ("logme", "transrate"):
         with pytest.raises(MetricError, match="rescale"):
             value(name, TROUBLE["one huge column"])
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        *[("transrate", {"epsilon": epsilon}, "epsilon is") for epsilon in (0, -1e-4, np.nan, np.inf)],
+        ("transrate", {"class_weights": "samples"}, "unknown class_weights 'samples': did you mean 'sample'"),
+        ("gbc", {"covariance": "sphere"}, "unknown covariance 'sphere': did you mean 'spherical'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_named(name: str, setting: dict[str, object], message: str) -> None:
+    arrays = ordinary()
+    with pytest.raises(MetricError, match=message):
+        METRICS[name].function(**{need: arrays[need] for need in METRICS[name].needs}, **setting)

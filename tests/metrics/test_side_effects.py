@@ -8,6 +8,7 @@ import sys
 import warnings
 
 import numpy as np
+import pytest
 import torch
 from threadpoolctl import threadpool_info
 
@@ -56,6 +57,13 @@ def test_calling_any_metric_leaves_no_trace() -> None:
         np.testing.assert_array_equal(array, untouched[key])
 
 
+def test_drawing_initial_weights_leaves_the_generators_of_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    maximal_h_score_neural(np.arange(80.0)[:, None], np.arange(80) % 2, steps=1)
+    assert not seeds
+
+
 IMPORT = """
 import random, warnings
 import numpy, torch, scipy.cluster.hierarchy, scipy.optimize, scipy.spatial, scipy.special, scipy.stats
@@ -73,4 +81,10 @@ for was, now in zip(before, state()):
 
 def test_importing_leaves_no_trace() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_the_shelf_does_not_pay_for_torch() -> None:
+    code = "import sys, medtrans.metrics; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr

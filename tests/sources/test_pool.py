@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,3 +139,43 @@ def test_the_next_writer_removes_what_a_killed_one_left(root: Path, write: Calla
     write(TaskName.parse("iseg/T1/CSF"))
     assert not killed.exists()
     assert others.exists()
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, below: Path) -> None:
+    """Lets a function fail there as for a user who may not read it; root, who runs tests in containers, always may."""
+    allowed = getattr(owner, function)
+
+    def guarded(path: Any, *args: Any, **options: Any) -> Any:
+        if Path(path).is_relative_to(below):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return allowed(path, *args, **options)
+
+    monkeypatch.setattr(owner, function, guarded)
+
+
+@pytest.mark.parametrize(
+    ("owner", "function", "below", "name"),
+    [
+        (Path, "exists", "iseg", "iseg"),
+        (os, "scandir", "iseg", "iseg"),
+        (Path, "exists", "iseg/T1/CSF/models", "iseg/T1/CSF"),
+        (Path, "is_file", "iseg/T1/CSF", "iseg/T1/CSF"),
+        (Path, "stat", "iseg/T1/CSF/configs", "iseg/T1/CSF"),
+    ],
+)
+def test_a_folder_that_may_not_be_read_leaves_the_rest_of_the_pool(
+    root: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, below: str, name: str
+) -> None:
+    forbid(monkeypatch, owner, function, root / below)
+    with pytest.warns(MedtransWarning, match=f"'{name}' is left out: .*cannot be read"):
+        pool = Pool(root)
+    assert pool.names == ("open-ms/FLAIR/lesion", "open-ms/T1/GM")
+    assert set(pool.broken) == {name}
+    assert f"{root / below}" in pool.broken[name]
+    assert "cannot be read (Permission denied)" in pool.broken[name]
+
+
+def test_a_pool_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid(monkeypatch, os, "scandir", root)
+    with pytest.warns(MedtransWarning), pytest.raises(BundleError, match=r"cannot be read \(Permission denied\)"):
+        Pool(root)

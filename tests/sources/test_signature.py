@@ -154,3 +154,22 @@ def test_a_truncated_file(tmp_path: Path, keep: float) -> None:
     file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
     with pytest.raises(BundleError, match=r"not an \.npz file"):
         Signature.load(tmp_path)
+
+
+@pytest.mark.parametrize(("module", "function"), [(np, "savez"), (Path, "write_text")])
+def test_a_failing_write_leaves_the_old_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, function: str
+) -> None:
+    full().save(tmp_path)
+
+    def fill_the_disk(file: Path, *_: Any, **__: Any) -> None:
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(module, function, fill_the_disk)
+    with pytest.raises(OSError, match="no space left"):
+        Signature(TASK, 9).save(tmp_path)
+    old = Signature.load(tmp_path)
+    assert old.n_subjects == full().n_subjects
+    np.testing.assert_array_equal(old.features, features())
+    assert {file.name for file in (tmp_path / "signature").iterdir()} == {"signature.json", "signature.npz"}

@@ -15,10 +15,10 @@ from medtrans.data.layouts.dataset import (
     ImageFile,
     Structure,
     add_once,
-    canonical_modality,
     natural_order,
     visible_files,
 )
+from medtrans.tasks import canonical_modality
 
 MODALITIES = ("T1", "T1CE", "T2", "FLAIR")
 STRUCTURES = {

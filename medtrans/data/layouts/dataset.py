@@ -14,14 +14,6 @@ from medtrans.tasks import IGNORE_LABEL
 LABEL = "label"
 """Name of the label map in data sets that have one per case."""
 
-_SYNONYMS = {
-    "T1": ("t1", "t1n", "t1w"),
-    "T1CE": ("t1ce", "t1c", "t1gd"),
-    "T2": ("t2", "t2w"),
-    "FLAIR": ("flair", "t2f"),
-}
-_CANONICAL = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms}
-
 
 @dataclass(frozen=True)
 class ImageFile:
@@ -122,11 +114,6 @@ def coded_structures(
         {0: 0} | {value: number for number, value in enumerate(named, start=1)} | dict.fromkeys(ignore, IGNORE_LABEL)
     )
     return {name: Structure(tuple(coding[value] for value in of)) for name, of in values.items()}, coding
-
-
-def canonical_modality(name: str) -> str:
-    """T1, T1CE, T2 or FLAIR for their usual synonyms (t1gd, t1n, t2f ...), any other name as it is."""
-    return _CANONICAL.get(name.lower(), name)
 
 
 def natural_order(text: object) -> list[Any]:

@@ -16,11 +16,11 @@ from medtrans.data.layouts.dataset import (
     CaseFiles,
     Dataset,
     ImageFile,
-    canonical_modality,
     coded_structures,
     visible_files,
 )
 from medtrans.errors import DataError
+from medtrans.tasks import canonical_modality
 
 
 def read_dataset_json(root: Path) -> Dataset:
@@ -28,7 +28,7 @@ def read_dataset_json(root: Path) -> Dataset:
     path = root / "dataset.json"
     content = _read(path)
     try:
-        modalities = _modalities(content)
+        modalities = _modalities(content, path)
         values, ignore = _values(content["labels"])
         ending = content.get("file_ending", ".nii.gz")
     except (KeyError, ValueError, TypeError, AttributeError) as error:
@@ -50,9 +50,15 @@ def _read(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _modalities(content: Mapping[str, Any]) -> dict[int, str]:
+def _modalities(content: Mapping[str, Any], path: Path) -> dict[int, str]:
     """Channel number to modality; nnU-Net 2 calls the key channel_names."""
     names = content["channel_names"] if "channel_names" in content else content["modality"]
+    written: dict[str, str] = {}
+    for name in names.values():
+        modality = canonical_modality(name)
+        if modality in written:
+            raise DataError(f"{path}: channels '{written[modality]}' and '{name}' are both {modality}; rename one")
+        written[modality] = name
     return {int(channel): canonical_modality(name) for channel, name in names.items()}
 
 

@@ -44,15 +44,16 @@ def index(root: Path) -> Dataset:
 
 
 def _case(patient: Path, derived: Path) -> CaseFiles:
-    images: dict[str, ImageFile] = {}
+    found: dict[str, ImageFile] = {}
     labels: dict[str, Path] = {}
     for path in visible_files(patient):
         first_word = path.name.partition("_")[0]
         if first_word in _MODALITIES:
-            add_once(images, first_word, ImageFile(path), patient.name)
+            add_once(found, first_word, ImageFile(path), patient.name)
         elif path.name.startswith("GOLD_STANDARD_"):
             add_once(labels, _LESION, path, patient.name)
     tissue = derived / f"{patient.name}_tissue.nii.gz"
     if tissue.exists():
         labels[_TISSUE] = tissue
+    images = {modality: found[modality] for modality in _MODALITIES if modality in found}
     return CaseFiles(patient.name, images, labels)
