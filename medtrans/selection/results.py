@@ -121,6 +121,11 @@ class Ranking:
         return len(self.scores[0].values)
 
     @property
+    def samples_differ(self) -> bool:
+        """Whether repetition told anything: False for K = 1, and where the band holds no more than N pixels."""
+        return any(score.spread > 0 for score in self.scores)
+
+    @property
     def scored_metrics(self) -> tuple[str, ...]:
         """The metrics that have at least one score, in the order asked for."""
         found = {score.metric for score in self.scores}

@@ -39,11 +39,16 @@ def answer(ranking: Ranking) -> str:
         parts = [f"{_listed(tied)} share the first place for {ranking.target} by {first.metric}"]
     else:
         parts = [
-            f"{first.source} ranks first for {ranking.target} by {first.metric} "
-            f"and wins {first.first_share:.0%} of {_samples(ranking)} of pixels",
+            f"{first.source} ranks first for {ranking.target} by {first.metric} {_certainty(ranking)}",
             f"next is {others[0].source}" if others else "no other source has a score",
         ]
     return "; ".join(parts + [_verdict(ranking, metric, tied) for metric in ranking.scored_metrics[1:]]) + "."
+
+
+def _certainty(ranking: Ranking) -> str:
+    if ranking.samples_differ:
+        return f"and wins {ranking.by()[0].first_share:.0%} of {_samples(ranking)} of pixels"
+    return "on the only sample of pixels, so how sure this is cannot be said"
 
 
 def _verdict(ranking: Ranking, metric: str, picks: list[str]) -> str:

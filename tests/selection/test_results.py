@@ -134,3 +134,13 @@ def test_numbers_show_four_digits_of_the_mean_and_two_of_the_spread(values, plac
 
     scores = scores_of_metric("m", {str(i): row for i, row in enumerate(values)})
     assert decimals(scores) == places
+
+
+@pytest.mark.parametrize("values", [[3.0], [3.0, 3.0]])
+def test_answer_claims_no_certainty_where_nothing_was_repeated(values):
+    from medtrans.selection.text import answer
+
+    scores = scores_of_metric("h_score", {"a": values})
+    told = answer(dataclasses.replace(ranking(), metrics=("h_score",), scores=scores))
+    assert "by h_score on the only sample of pixels, so how sure this is cannot be said" in told
+    assert "100%" not in told
