@@ -44,7 +44,7 @@ def markdown(ranking: Ranking) -> str:
         for metric in METRICS
     ]
     rows = [f"| {i} | {' | '.join(cells)} |" for i, cells in enumerate(zip(*columns, strict=True), start=1)]
-    head = [f"### {ranking.target}", "", "| rank | " + " | ".join(METRICS) + " |", "|---|" + "---|" * len(METRICS)]
+    head = [f"## {ranking.target}", "", "| rank | " + " | ".join(METRICS) + " |", "|---|" + "---|" * len(METRICS)]
     notes = [f"\nNote: {note}" for note in ranking.notes]
     return "\n".join([*head, *rows, *notes, ""])
 

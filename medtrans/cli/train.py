@@ -15,6 +15,7 @@ def run_train_job(job: TrainJob) -> None:
     names = job.task_names()
     for i, name in enumerate(names, start=1):
         start = time.perf_counter()
+        done = "kept" if (job.pool / str(name)).exists() else "trained"
         with progress_bar(f"reading the scans of {name}") as bar:
             task = load_task_from(name, job.data, job.preprocessing)
             train_source(
@@ -28,6 +29,5 @@ def run_train_job(job: TrainJob) -> None:
                 device=job.device,
                 progress=bar,
             )
-        out.print(
-            f"{i}/{len(names)} {name}: {len(task.cases)} images, {time.perf_counter() - start:.0f} s", markup=False
-        )
+        seconds = time.perf_counter() - start
+        out.print(f"{i}/{len(names)} {name}: {done}, {len(task.cases)} images, {seconds:.0f} s", markup=False)
