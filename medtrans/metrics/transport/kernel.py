@@ -24,6 +24,9 @@ thread. Threads that meet in each of thousands of small products gain a third of
 a hundredfold on a busy one.
 """
 
+MIN_STRIP_ROWS = 16
+"""Rows of a strip at least, so that adding up column sums in float64 does not outweigh the products of a wide kernel."""
+
 Array = Any
 """A NumPy array or a torch tensor: what the code below does is spelled the same in both."""
 
@@ -138,7 +141,7 @@ class GibbsKernel:
 
     def _strips(self) -> Iterator[tuple[slice, int, Array]]:
         """Slices of rows of one group, the group, and these rows of K."""
-        n_rows = max(1, self.arrays.strip_size // self.shape[1])
+        n_rows = max(MIN_STRIP_ROWS, self.arrays.strip_size // self.shape[1])
         for rows, block in self.blocks():
             start = rows.start
             while start < rows.stop:
