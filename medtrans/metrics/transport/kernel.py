@@ -25,7 +25,7 @@ a hundredfold on a busy one.
 """
 
 MIN_STRIP_ROWS = 16
-"""Rows of a strip at least, so that adding up column sums in float64 does not outweigh the products of a wide kernel."""
+"""Rows of a strip at least: with fewer, adding up a wide kernel's column sums would outweigh its products."""
 
 Array = Any
 """A NumPy array or a torch tensor: what the code below does is spelled the same in both."""
