@@ -93,6 +93,7 @@ def _check_claim(ranking: Ranking, pool: Pool, target: Task, test: Task) -> None
     for pick, name in (("first", order[0]), ("last", order[-1])):
         table.add_row(pick, name, f"{_dice_after_fine_tuning(pool[name], target, test):.3f}")
     out.print(table)
+    out.print("One target and one seed: a demonstration, not evidence.")
 
 
 def _dice_after_fine_tuning(source: Source, target: Task, test: Task) -> float:

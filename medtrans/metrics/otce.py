@@ -79,8 +79,8 @@ def otce(
         target_labels: integers, shape (M,).
         epsilon: weight of the plan's negative entropy, as a share of the cost scale.
         cost_scale: ``"max"``: the largest cost of all pairs; ``"mean"``: the mean; None: 1, the cost as it is.
-        solver: ``"sinkhorn"``, or ``"exact"`` for transport without the entropy (about 200 times slower at 10,000
-            pixels).
+        solver: ``"sinkhorn"``, or ``"exact"`` for transport without the entropy (hundreds of times slower at
+            10,000 pixels).
         coefficients: lambda_1, lambda_2, b from `learn_otce_coefficients`.
 
     Raises:
