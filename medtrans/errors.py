@@ -42,6 +42,10 @@ class ConvergenceError(MetricError):
     """An iteration inside a metric stopped before it converged."""
 
 
+class StudyError(MedtransError):
+    """A study cannot begin, go on or be read."""
+
+
 class MedtransWarning(UserWarning):
     """Something was left out or done differently; the result says so too."""
 

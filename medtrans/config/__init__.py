@@ -1,0 +1,48 @@
+"""From YAML to checked settings: the blocks, the jobs made of them, and how a file is read."""
+
+from __future__ import annotations
+
+from medtrans.config.jobs import RankJob, TrainJob
+from medtrans.config.load import load_settings
+from medtrans.config.settings import (
+    DataSettings,
+    Device,
+    FilterSettings,
+    NetworkSettings,
+    PreprocessingSettings,
+    SamplerSettings,
+    Settings,
+    SignatureSettings,
+    TrainingSettings,
+    expand_braces,
+)
+from medtrans.config.study import (
+    ExecutorSettings,
+    ManyToOneSettings,
+    StudyJob,
+    TargetGroup,
+    TaskGroup,
+    TransferSettings,
+)
+
+__all__ = [
+    "DataSettings",
+    "Device",
+    "ExecutorSettings",
+    "FilterSettings",
+    "ManyToOneSettings",
+    "NetworkSettings",
+    "PreprocessingSettings",
+    "RankJob",
+    "SamplerSettings",
+    "Settings",
+    "SignatureSettings",
+    "StudyJob",
+    "TargetGroup",
+    "TaskGroup",
+    "TrainJob",
+    "TrainingSettings",
+    "TransferSettings",
+    "expand_braces",
+    "load_settings",
+]

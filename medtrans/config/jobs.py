@@ -1,0 +1,57 @@
+"""What a command does: one class per kind of YAML file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from medtrans.config.settings import (
+    AnyPath,
+    DataSettings,
+    Device,
+    FilterSettings,
+    NetworkSettings,
+    PreprocessingSettings,
+    SamplerSettings,
+    Seed,
+    Settings,
+    SignatureSettings,
+    TrainingSettings,
+    expand_braces,
+)
+from medtrans.tasks import TaskName
+
+
+class TrainJob(Settings):
+    """``medtrans train``: sources into a pool."""
+
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]  # braces expand: open-ms/{T1,T2}/{CSF,GM}
+    pool: AnyPath
+    data: DataSettings
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    sampler: SamplerSettings = SamplerSettings()
+    signature: SignatureSettings = SignatureSettings()
+    device: Device = "auto"
+
+    def task_names(self) -> list[TaskName]:
+        """The tasks with braces expanded, in order, each once."""
+        return list(dict.fromkeys(TaskName.parse(name) for text in self.tasks for name in expand_braces(text)))
+
+
+class RankJob(Settings):
+    """``medtrans rank``: a target and a pool into a ranking."""
+
+    target: str
+    pool: AnyPath
+    data: DataSettings
+    output: AnyPath
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    metrics: tuple[str, ...] = ("h_score", "otce_sim")
+    sampler: SamplerSettings = SamplerSettings()
+    filters: FilterSettings | None = FilterSettings()
+    exclude: tuple[str, ...] = ()  # names of sources to leave out
+    device: Device = "auto"
+    seed: Seed = 0

@@ -1,0 +1,89 @@
+"""From YAML to checked settings. An unknown key is an error that names the nearest one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from medtrans.config.settings import Settings
+from medtrans.errors import ConfigError, did_you_mean
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load_settings(path: str | Path, kind: type[AnySettings]) -> AnySettings:
+    """Read a YAML file into ``kind``; raises ConfigError with the file, the key and what to do."""
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not a YAML file: {detail}; repair it") from error
+    if not isinstance(raw, dict):
+        found = "nothing" if raw is None else type(raw).__name__
+        raise ConfigError(f"{path}: expected 'key: value' lines, found {found}; see configs/ for examples")
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error, kind)}") from error
+
+
+def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
+    # A misspelt key is also a missing one: of the two messages, the one with the nearest name helps.
+    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(kind, problem["loc"][:-1])
+        return f"unknown key '{where}'; {did_you_mean(str(problem['loc'][-1]), known)}"
+    if problem["type"] == "missing":
+        return f"key '{where}' is missing; add it"
+    return f"key '{where}': {_said(problem)} (found {_shown(problem['input'])})"
+
+
+_UNION_MEMBER = re.compile(r"constrained-\w+|tuple\[.*|dict\[.*|int|float")  # in pydantic's locations, after the key
+_EXPECTED = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "model_type": "expected 'key: value' lines",
+    "string_type": "expected a text; put it into quotes",
+    "path_type": "expected a path",
+    "too_short": "the list is empty; name at least one",
+}
+
+
+def _said(problem: Any) -> str:
+    """What is wrong, in the words of a YAML file where pydantic speaks of Python."""
+    names = re.findall(r"'([^']*)'", problem["ctx"]["expected"]) if problem["type"] == "literal_error" else []
+    if names:
+        return f"unknown; {did_you_mean(str(problem['input']), names)}"
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    message = str(problem["msg"])
+    return _EXPECTED.get(problem["type"], message[0].lower() + message[1:])
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _keys_at(kind: type[Settings], where: tuple[Any, ...]) -> list[str]:
+    for part in where:
+        field = kind.model_fields.get(str(part))
+        nested = [option for option in _options(field.annotation) if _is_settings(option)] if field else []
+        if nested:
+            kind = nested[0]
+    return list(kind.model_fields)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__args__", None) or (annotation,)
+
+
+def _is_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Settings)

@@ -1,0 +1,116 @@
+"""What jobs are made of: each class is one block of a YAML file, with its defaults.
+
+Relative paths in a configuration are relative to the folder the command is run in.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+def _usable_path(value: Any) -> Any:
+    """A text as a path, ``~`` expanded; anything else is left to pydantic."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip() or "\0" in value:
+        raise ValueError("expected a path; write . for the folder the command is run in")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValueError("there is no such user's home folder; write the path out") from error
+
+
+AnyPath = Annotated[Path, BeforeValidator(_usable_path)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, no unknown keys, finite numbers, defaults checked too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class DataSettings(Settings):
+    """Where cases come from."""
+
+    format: Literal["iseg", "fets", "brats-2023", "open-ms", "folder"]
+    root: AnyPath
+    cases: tuple[str, ...] | None = None  # None: every labelled case
+    slices: Count | tuple[int, ...] | None = None  # 2D only: how many, or which, slices a case has labels on
+    partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
+
+
+class PreprocessingSettings(Settings):
+    """From files to arrays."""
+
+    dimensions: Literal[2, 3] = 2
+    spacing_mm: Positive | tuple[Positive, ...] | None = None  # None: as in the file
+
+
+class NetworkSettings(Settings):
+    """An architecture by name and width."""
+
+    name: Literal["BasicUNet", "DynUNet", "SegResNet"] = "BasicUNet"
+    width: Count = 16  # channels of the first level, and of the penultimate feature map
+
+
+class TrainingSettings(Settings):
+    """Gradient descent. The batch of step t depends on (seed, t) alone, so a resumed run equals an undisturbed one."""
+
+    steps: Count = 300
+    steps_per_epoch: Count = 50  # a checkpoint is written after every epoch
+    batch_size: Count = 8
+    patch_size: Count | tuple[Count, ...] | None = None  # None: whole slices in 2D, 96 voxels a side in 3D
+    learning_rate: Positive = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    augment: bool = True
+    seed: Seed = 0
+
+
+class SignatureSettings(Settings):
+    """What a source tells about its training data. ``reduced`` leaves out features and labels of single pixels."""
+
+    content: Literal["full", "reduced", "none"] = "full"
+    n_pixels: Count = 10_000
+
+
+class SamplerSettings(Settings):
+    """Which pixels to look at."""
+
+    kind: Literal["boundary", "uniform"] = "boundary"
+    n_pixels: Count = 10_000
+    repetitions: Count = 10
+    band_mm: Positive = 4.0
+    weighting: Literal["uniform", "distance"] = "uniform"
+    balance_classes: bool = False
+
+
+class FilterSettings(Settings):
+    """Which sources to drop before any model runs."""
+
+    modality: bool = True
+    max_modality_distance: Positive = 0.45
+    roi: bool = True
+    min_shape_similarity: Annotated[float, Field(gt=0, le=1)] = 0.2
+    min_pool: Count = 4  # never leave fewer sources than this
+
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+def expand_braces(text: str) -> list[str]:
+    """Every combination of the words in braces.
+
+    >>> expand_braces("iseg/{T1,T2}/CSF")
+    ['iseg/T1/CSF', 'iseg/T2/CSF']
+    """
+    parts = [part.split(",") if i % 2 else [part] for i, part in enumerate(re.split(r"\{([^{}]*)\}", text))]
+    return ["".join(words) for words in product(*parts)]

@@ -1,0 +1,132 @@
+"""``medtrans study``: sources, targets, metrics and transfers to compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from medtrans.config.settings import (
+    AnyPath,
+    Count,
+    DataSettings,
+    Device,
+    FilterSettings,
+    NetworkSettings,
+    PreprocessingSettings,
+    SamplerSettings,
+    Seed,
+    Settings,
+    SignatureSettings,
+    TrainingSettings,
+    expand_braces,
+)
+from medtrans.errors import ConfigError
+from medtrans.tasks import TaskName
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class TaskGroup(Settings):
+    """Tasks on the same cases; braces expand: ``open-ms/{T1,T2}/{CSF,GM}``."""
+
+    tasks: Names
+    data: DataSettings
+
+    def names(self) -> list[TaskName]:
+        """The tasks with braces expanded, in order."""
+        return [TaskName.parse(name) for text in self.tasks for name in expand_braces(text)]
+
+
+class TargetGroup(TaskGroup):
+    """Targets: ``data`` are the few labelled cases, on others it is tested what transfer gives."""
+
+    test_cases: Names | None = None  # None: the slices of the labelled cases that have no labels
+
+
+class TransferSettings(Settings):
+    """What is measured: how each source is transferred, for each seed. ``null`` leaves a mode out."""
+
+    head: TrainingSettings | None = TrainingSettings(
+        steps=200, steps_per_epoch=200, batch_size=4, learning_rate=3e-2, augment=False
+    )
+    full: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4, learning_rate=1e-3)
+    scratch: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4)
+
+
+class ManyToOneSettings(Settings):
+    """Transfer of several sources at once: the k best by each metric, by truth, and at random; k = 2 .. largest."""
+
+    largest: Annotated[int, Field(ge=2)] = 3
+    metrics: Names = ("h_score",)  # whose picks are fused
+
+
+class ExecutorSettings(Settings):
+    """Where the pieces of a study run. Not part of what a study is: it may change from run to run."""
+
+    kind: Literal["local", "threads", "dask"] = "local"
+    workers: Count | None = None  # None: as many as cores allow
+    threads: Count = 1  # of one worker; two threads on a busy core are slower than one
+    address: str | None = None  # dask: the scheduler's, for example tcp://10.0.0.1:8786
+
+
+class StudyJob(Settings):
+    """``medtrans study``: every source on every target, scored and transferred."""
+
+    output: AnyPath  # the folder of the store, the pool and the report
+    sources: Annotated[tuple[TaskGroup, ...], Field(min_length=1)]
+    targets: Annotated[tuple[TargetGroup, ...], Field(min_length=1)]
+    pool: AnyPath | None = None  # None: <output>/pool; sources that are there already are not trained again
+    preprocessing: PreprocessingSettings = PreprocessingSettings()
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()  # of the sources
+    signature: SignatureSettings = SignatureSettings()
+    metrics: Names = ("h_score", "otce_sim", "leep", "logme")
+    samplers: Annotated[dict[str, SamplerSettings], Field(min_length=1)] = Field(
+        default_factory=lambda: {"boundary": SamplerSettings()}
+    )
+    filters: dict[str, FilterSettings] = Field(  # beside no filter, which is always compared
+        default_factory=lambda: {"default": FilterSettings()}
+    )
+    transfer: TransferSettings = TransferSettings()
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1)
+    same_task: bool = False  # whether the source of the target's own task is a candidate
+    many_to_one: ManyToOneSettings | None = None
+    device: Device = "auto"
+    seed: Seed = 0  # of the sampled pixels
+    executor: ExecutorSettings = ExecutorSettings()
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite file."""
+        return self.output / "study.sqlite"
+
+    @property
+    def pool_path(self) -> Path:
+        """The folder of the sources."""
+        return self.pool or self.output / "pool"
+
+    def source_groups(self) -> dict[str, TaskGroup]:
+        """The group of each source, by name, in order; ConfigError for a name that comes twice."""
+        return _by_name(self.sources, "sources")
+
+    def target_groups(self) -> dict[str, TargetGroup]:
+        """The group of each target, by name, in order; ConfigError for a name that comes twice."""
+        return _by_name(self.targets, "targets")
+
+    def identity(self) -> dict[str, Any]:
+        """What the results depend on, as JSON values: not where files lie, nor where the pieces run."""
+        root = {"__all__": {"data": {"root"}}}
+        elsewhere = {"output": True, "pool": True, "executor": True, "sources": root, "targets": root}
+        return self.model_dump(mode="json", exclude=elsewhere)
+
+
+def _by_name(groups: tuple[Any, ...], what: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for group in groups:
+        for name in map(str, group.names()):
+            if name in found:
+                raise ConfigError(f"{what}: task '{name}' is there twice; name each task once")
+            found[name] = group
+    return found

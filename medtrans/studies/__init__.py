@@ -1,0 +1,1 @@
+"""Transfer studies: what transfer really gives against what the metrics said."""
