@@ -366,3 +366,55 @@ def test_a_street_scene_of_19_classes_is_sampled_in_less_than_a_second():
     sample = sample_pixels([case], n_pixels=10_000, rng=rng())
     assert time.process_time() - start < 1
     assert len(sample.repetitions[0]) == 10_000
+
+
+# --- outside the body ---
+
+
+def body_with_air(subject="a") -> Case:
+    """Six columns of body, the right half of them class 1, then four columns of air."""
+    image = np.zeros((1, 10, 10), np.float32)
+    image[:, :, :6] = 1
+    label = np.zeros((10, 10), np.uint8)
+    label[:, 3:6] = 1
+    return case_of(label, name=subject, image=image, subject=subject)
+
+
+def test_a_share_of_each_sample_comes_from_outside_the_body():
+    sample = sample_pixels([body_with_air()], n_pixels=20, repetitions=3, band_mm=9.0, outside=0.4, rng=rng())
+    for chosen in sample.repetitions:
+        columns = sample.position[chosen, 1]
+        assert len(chosen) == len(np.unique(sample.position[chosen], axis=0)) == 20
+        assert (columns >= 6).sum() == 8
+        assert not sample.label[chosen][columns >= 6].any()
+
+
+def test_the_share_stays_where_the_band_holds_fewer_pixels_than_asked_for():
+    # 60 pixels inside: at a share of 0.25, 20 of the 40 outside join them.
+    sample = sample_pixels([body_with_air()], n_pixels=1000, repetitions=2, band_mm=9.0, outside=0.25, rng=rng())
+    for chosen in sample.repetitions:
+        assert (sample.position[chosen, 1] >= 6).sum() == 20
+        assert len(chosen) == 80
+
+
+def test_images_without_an_outside_give_all_pixels_from_inside():
+    label = np.zeros((10, 10), np.uint8)
+    label[:, 5:] = 1
+    drawn = [
+        sample_pixels([case_of(label)], n_pixels=20, repetitions=1, outside=share, rng=rng()) for share in (0, 0.4)
+    ]
+    np.testing.assert_array_equal(drawn[0].position, drawn[1].position)
+
+
+def test_labelled_or_ignored_pixels_outside_are_not_drawn():
+    case = body_with_air()
+    case.label[:5, 6:] = 1
+    case.label[5:, 6:] = IGNORE_LABEL
+    sample = sample_pixels([case], n_pixels=20, repetitions=1, band_mm=9.0, outside=0.4, rng=rng())
+    assert sample.position[:, 1].max() < 6
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_outside_its_range_is_refused(share):
+    with pytest.raises(SamplingError, match="outside is"):
+        sample_pixels([body_with_air()], n_pixels=20, repetitions=1, outside=share, rng=rng())

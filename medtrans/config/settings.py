@@ -18,13 +18,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 def _usable_path(value: Any) -> Any:
-    """A text as a path, ``~`` expanded; anything else is left to pydantic."""
+    """A text with ``~`` expanded; anything else is left to pydantic."""
     if not isinstance(value, str):
         return value
     if not value.strip() or "\0" in value:
         raise ValueError("expected a path; write . for the folder the command is run in")
     try:
-        return Path(value).expanduser()
+        return str(Path(value).expanduser())
     except RuntimeError as error:
         raise ValueError("there is no such user's home folder; write the path out") from error
 
@@ -91,6 +91,7 @@ class SamplerSettings(Settings):
     band_mm: Positive = 4.0
     weighting: Literal["uniform", "distance"] = "uniform"
     balance_classes: bool = False
+    outside: Annotated[float, Field(ge=0, lt=1)] = 0.4  # share of the pixels from outside the body, where all is 0
 
 
 class FilterSettings(Settings):

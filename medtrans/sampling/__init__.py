@@ -4,7 +4,13 @@ Transferability is decided where classes meet, so the boundary sampler draws fro
 around the edges. Every subject gives the same number of pixels; on request, every class of every subject does.
 """
 
-from medtrans.sampling.candidates import Candidates, Weighting, boundary_candidates, uniform_candidates
+from medtrans.sampling.candidates import (
+    Candidates,
+    Weighting,
+    boundary_candidates,
+    outside_candidates,
+    uniform_candidates,
+)
 from medtrans.sampling.edges import edge_distance_mm
 from medtrans.sampling.pixels import Kind, PixelSample, sample_pixels
 
@@ -15,6 +21,7 @@ __all__ = [
     "Weighting",
     "boundary_candidates",
     "edge_distance_mm",
+    "outside_candidates",
     "sample_pixels",
     "uniform_candidates",
 ]

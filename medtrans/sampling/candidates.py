@@ -115,6 +115,14 @@ def uniform_candidates(cases: Sequence[Case], *, balance_classes: bool = False) 
     return _collect(cases, masks, [_ones(mask) for mask in masks], balance_classes, notes=())
 
 
+def outside_candidates(cases: Sequence[Case]) -> Candidates | None:
+    """Every pixel of class 0 outside the body (exactly 0 in all channels), all with weight 1; None if there is none."""
+    masks: list[Mask] = [~case.image.any(axis=0) & (case.label == 0) for case in cases]
+    if not any(mask.any() for mask in masks):
+        return None
+    return _collect(cases, masks, [_ones(mask) for mask in masks], balance_classes=False, notes=())
+
+
 def equal_quotas(capacities: NDArray[np.int64], n_pixels: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Share ``n_pixels`` among strata as equally as their capacities allow.
 

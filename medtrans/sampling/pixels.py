@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import SamplingError, did_you_mean
-from medtrans.sampling.candidates import Candidates, Weighting, boundary_candidates, uniform_candidates
+from medtrans.sampling.candidates import (
+    Candidates,
+    Weighting,
+    boundary_candidates,
+    outside_candidates,
+    uniform_candidates,
+)
 from medtrans.tasks import Case
 
 Kind = Literal["boundary", "uniform"]
@@ -47,12 +53,16 @@ def sample_pixels(
     band_mm: float = 4.0,
     weighting: Weighting = "uniform",
     balance_classes: bool = False,
+    outside: float = 0.0,
     rng: np.random.Generator,
 ) -> PixelSample:
     """Draw ``n_pixels`` pixels, ``repetitions`` times, independently, each time without replacement.
 
     ``kind="boundary"`` draws from ``boundary_candidates``; ``kind="uniform"`` from ``uniform_candidates``, which need
     neither ``band_mm`` nor ``weighting``. Where fewer pixels exist than asked for, all are used and a note says so.
+
+    ``outside`` is the share of each sample that comes from outside the body (``outside_candidates``), in [0, 1): a
+    network that is transferred must find nothing there either. Where images have no outside, all pixels are inside.
 
     Raises:
         SamplingError: nothing can be drawn, or a setting makes no sense.
@@ -62,10 +72,28 @@ def sample_pixels(
             raise SamplingError(f"{name} is {count}; give at least 1")
     if kind not in get_args(Kind):
         raise SamplingError(f"unknown sampler '{kind}'; {did_you_mean(kind, get_args(Kind))}")
+    if not 0 <= outside < 1:
+        raise SamplingError(f"outside is {outside:g}; give a share from 0 to below 1")
     if kind == "boundary":
         found = boundary_candidates(cases, band_mm=band_mm, weighting=weighting, balance_classes=balance_classes)
     else:
         found = uniform_candidates(cases, balance_classes=balance_classes)
+    beyond = outside_candidates(cases) if outside else None
+    n_inside = n_pixels if beyond is None else max(1, round((1 - outside) * n_pixels))
+    parts = [(found, n_inside)]
+    if beyond is not None:  # its share stays what it is where the band holds fewer pixels than asked for
+        parts.append((beyond, min(round(outside / (1 - outside) * min(n_inside, len(found))), n_pixels - n_inside)))
+    drawn = [_draw(candidates, count, repetitions, rng) for candidates, count in parts if count]
+    return PixelSample(
+        case_index=np.concatenate([part.case_index for part in drawn]),
+        position=np.concatenate([part.position for part in drawn]),
+        label=np.concatenate([part.label for part in drawn]),
+        repetitions=_joined(drawn),
+        notes=found.notes + _shortage_notes(found, n_inside, balance_classes),
+    )
+
+
+def _draw(found: Candidates, n_pixels: int, repetitions: int, rng: np.random.Generator) -> PixelSample:
     draws = [found.draw(n_pixels, rng) for _ in range(repetitions)]
     used, indices = np.unique(np.concatenate(draws), return_inverse=True)
     return PixelSample(
@@ -73,7 +101,15 @@ def sample_pixels(
         position=found.position[used].astype(np.int64),
         label=found.label[used],
         repetitions=tuple(indices.reshape(repetitions, -1)),
-        notes=found.notes + _shortage_notes(found, n_pixels, balance_classes),
+    )
+
+
+def _joined(parts: Sequence[PixelSample]) -> tuple[NDArray[np.int64], ...]:
+    """Repetitions of samples whose pixels follow one another."""
+    offsets = np.cumsum([0, *(len(part) for part in parts[:-1])])
+    columns = zip(*(part.repetitions for part in parts), strict=True)
+    return tuple(
+        np.concatenate([of_part + start for of_part, start in zip(column, offsets, strict=True)]) for column in columns
     )
 
 
