@@ -53,5 +53,6 @@ class RankJob(Settings):
     sampler: SamplerSettings = SamplerSettings()
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out
+    evidence: AnyPath | None = None  # a study's evidence.json; None: what comes with medtrans
     device: Device = "auto"
     seed: Seed = 0

@@ -117,8 +117,8 @@ class StudyJob(Settings):
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values: not where files lie, nor where the pieces run."""
-        root = {"__all__": {"data": {"root"}}}
-        elsewhere = {"output": True, "pool": True, "executor": True, "sources": root, "targets": root}
+        root: Any = {"__all__": {"data": {"root"}}}
+        elsewhere: Any = {"output": True, "pool": True, "executor": True, "sources": root, "targets": root}
         return self.model_dump(mode="json", exclude=elsewhere)
 
 

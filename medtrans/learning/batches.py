@@ -168,5 +168,7 @@ def _shuffled(items: Sequence[int], n: int, rng: np.random.Generator) -> list[in
 def _pad(array: NDArray[Pixel], shape: tuple[int, ...], value: int) -> NDArray[Pixel]:
     """Pad the last axes of an array at their end up to a spatial shape."""
     spatial = array.shape[-len(shape) :]
+    if spatial == shape:
+        return array
     width = [(0, 0)] * (array.ndim - len(shape)) + [(0, to - at) for at, to in zip(spatial, shape, strict=True)]
     return np.pad(array, width, constant_values=value)

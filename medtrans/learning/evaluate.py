@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -41,9 +41,14 @@ def dice_score(
     Raises:
         DataError: no subject has any of the classes.
     """
+    return dice_of_labels(cases, predict_labels(network, cases, divisor=divisor, device=device), n_classes)
+
+
+def dice_of_labels(cases: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], n_classes: int) -> float:
+    """The coefficient of ``dice_score`` for label maps that are there: one for each case, in order; as the case's."""
     tables: dict[str, NDArray[np.int64]] = {}
-    for case, predicted in zip(cases, predict_labels(network, cases, divisor=divisor, device=device), strict=True):
-        table = confusion_table(case.label, predicted, n_classes)
+    for case, labels in zip(cases, predicted, strict=True):
+        table = confusion_table(case.label, labels, n_classes)
         tables[case.subject] = tables[case.subject] + table if case.subject in tables else table
     scores = np.array([_dice_of_structures(table) for table in tables.values()])
     if np.isnan(scores).all():
@@ -55,12 +60,25 @@ def predict_labels(
     network: nn.Module, cases: Sequence[Case], *, divisor: int, device: str | torch.device = "cpu"
 ) -> Iterator[NDArray[np.uint8]]:
     """The class with the largest output at every pixel: uint8, shape ``(*spatial)``, one for each case in order."""
+    return (largest_output(outputs) for outputs in predict_outputs(network, cases, divisor=divisor, device=device))
+
+
+def predict_outputs(
+    network: nn.Module, cases: Sequence[Case], *, divisor: int, device: str | torch.device = "cpu"
+) -> Iterator[torch.Tensor]:
+    """The network's outputs before softmax: float32, shape ``(K, *spatial)``, one for each case in order."""
     for _, group in groupby(cases, key=lambda case: case.label.shape):
         same_shape = list(group)
         at_once = IMAGES_AT_ONCE if same_shape[0].ndim == 2 else 1
         for start in range(0, len(same_shape), at_once):
             images = np.stack([case.image for case in same_shape[start : start + at_once]])
-            yield from _largest_output(network, torch.from_numpy(images), divisor, device)
+            yield from _outputs(network, torch.from_numpy(images), divisor, device)
+
+
+def largest_output(outputs: torch.Tensor) -> NDArray[np.uint8]:
+    """The class with the largest of the outputs ``(K, *spatial)`` at every pixel."""
+    largest: NDArray[np.uint8] = outputs.argmax(dim=0).to(torch.uint8).cpu().numpy()
+    return largest
 
 
 def confusion_table(label: NDArray[np.uint8], predicted: NDArray[np.uint8], n_classes: int) -> NDArray[np.int64]:
@@ -77,9 +95,7 @@ def _dice_of_structures(table: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.where(labelled > 0, dice, np.nan)
 
 
-def _largest_output(
-    network: nn.Module, images: torch.Tensor, divisor: int, device: str | torch.device
-) -> NDArray[np.uint8]:
+def _outputs(network: nn.Module, images: torch.Tensor, divisor: int, device: str | torch.device) -> torch.Tensor:
     sizes = images.shape[2:]
     padded = padded_for(images, divisor).to(device)
     with inference(network):
@@ -89,9 +105,8 @@ def _largest_output(
             outputs = sliding_window_inference(
                 padded, default_window(sizes, divisor), 1, network, overlap=0.25, mode="gaussian"
             )
-    inside = (slice(None), *(slice(size) for size in sizes))
-    largest: NDArray[np.uint8] = outputs.argmax(dim=1)[inside].to(torch.uint8).cpu().numpy()
-    return largest
+    inside: torch.Tensor = outputs[(slice(None), slice(None), *(slice(size) for size in sizes))]
+    return inside
 
 
 def padded_for(images: torch.Tensor, divisor: int) -> torch.Tensor:
@@ -104,9 +119,11 @@ def padded_for(images: torch.Tensor, divisor: int) -> torch.Tensor:
 def inference(network: nn.Module) -> Iterator[None]:
     """No gradients, and the network in evaluation mode; its own mode comes back after."""
     was_training = network.training
-    network.eval()
+    if was_training:  # visiting every layer takes as long as a small image
+        network.eval()
     try:
         with torch.inference_mode():
             yield
     finally:
-        network.train(was_training)
+        if was_training:
+            network.train()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
 from medtrans.learning.evaluate import inference, padded_for
 from medtrans.learning.loop import Progress, descend
-from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, size_divisor
+from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, seeded, size_divisor
 from medtrans.sources import Source
 from medtrans.tasks import Case, Task
 
@@ -45,7 +45,7 @@ def fine_tune(
     """
     if mode not in get_args(Mode):
         raise TrainingError(f"unknown mode '{mode}'; {did_you_mean(mode, get_args(Mode))}")
-    _check_fit(source, task)
+    check_fit(source, task)
     place = resolve_device(device)
     network = source.load_network("cpu")
     head_name = penultimate_layer(network, source.spatial_dims, source.in_channels)
@@ -53,15 +53,34 @@ def fine_tune(
         _replace_head(network, head_name, task.n_classes, training.seed)
     divisor = size_divisor(source.network_definition)
     text = f"{source.name} to {task.name}"
-    trained, cases = network.to(place).train(), task.cases
+    network.to(place)
     if mode == "head":
-        head = network.get_submodule(head_name)
-        network.eval().requires_grad_(False)
-        head.requires_grad_(True)
-        if task.ndim == 2 and not training.augment:
-            trained, cases, divisor = head, feature_cases(network, head_name, cases, divisor, place), 1
-    descend(trained, cases, training, divisor=divisor, device=place, text=text, progress=progress)
+        retrain_head(network, head_name, task, training, divisor=divisor, device=place, text=text, progress=progress)
+    else:
+        descend(network.train(), task.cases, training, divisor=divisor, device=place, text=text, progress=progress)
     return network.requires_grad_(True).eval()
+
+
+def retrain_head(
+    network: nn.Module,
+    head_name: str,
+    task: Task,
+    training: TrainingSettings,
+    *,
+    divisor: int,
+    device: torch.device,
+    text: str,
+    progress: Progress | None = None,
+) -> None:
+    """Train one layer of a network, in place, on what the others, frozen and in evaluation mode, give it to read.
+
+    2D images without augmentation go through the frozen layers once. Raises as ``descend``.
+    """
+    trained, cases = network.eval().requires_grad_(False), task.cases
+    head = network.get_submodule(head_name).requires_grad_(True)
+    if task.ndim == 2 and not training.augment:
+        trained, cases, divisor = head, feature_cases(network, head_name, cases, divisor, device), 1
+    descend(trained, cases, training, divisor=divisor, device=device, text=text, progress=progress)
 
 
 def feature_cases(
@@ -81,14 +100,18 @@ def feature_cases(
 
 def _replace_head(network: nn.Module, name: str, n_classes: int, seed: int) -> None:
     """Put a new 1 x 1 convolution in the place of the last one."""
-    old = network.get_submodule(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        new = type(old)(old.in_channels, n_classes, kernel_size=1)
-    network.set_submodule(name, new)
+    old: Any = network.get_submodule(name)
+    network.set_submodule(name, new_head(type(old), old.in_channels, n_classes, seed))
 
 
-def _check_fit(source: Source, task: Task) -> None:
+def new_head(kind: type[nn.Module], in_channels: int, n_classes: int, seed: int) -> nn.Module:
+    """A 1 x 1 convolution (of a class such as Conv2d) with random weights, the same for the same seed."""
+    with seeded(seed):
+        return kind(in_channels, n_classes, kernel_size=1)
+
+
+def check_fit(source: Source, task: Task) -> None:
+    """Raise TrainingError where a source's network does not take the task's images."""
     theirs, ours = (source.spatial_dims, source.in_channels), (task.ndim, task.n_channels)
     if theirs != ours:
         raise TrainingError(

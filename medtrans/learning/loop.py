@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batch, Batches
 from medtrans.learning.checkpoint import Checkpoint
+from medtrans.networks import draws_in_training, seeded
 from medtrans.tasks import IGNORE_LABEL, Case
 
 Progress = Callable[[int, int, str], None]
@@ -111,6 +112,7 @@ class _State:
         self.training = training
         self.device = device
         self.on_gpu = device.type == "cuda"
+        self.draws = draws_in_training(network)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=training.learning_rate, weight_decay=training.weight_decay)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.on_gpu)
@@ -122,7 +124,7 @@ class _State:
         """One step of gradient descent; returns the loss before it. A loss that is not finite changes no weight."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.step, self.training)
-        with _chance_of_step(self.training.seed, self.step, self.device):
+        with self._chance():
             loss = self._loss(batches.at(self.step))
             value = float(loss.detach())
             if math.isfinite(value):
@@ -138,6 +140,13 @@ class _State:
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.on_gpu):
             outputs = self.network(images)
         return segmentation_loss(outputs.float(), labels)
+
+    def _chance(self) -> AbstractContextManager[None]:
+        """Dropout's random numbers come from (seed, step) inside; a network without dropout waits for no other."""
+        if not self.draws:
+            return nullcontext()
+        drawn = np.random.SeedSequence((self.training.seed, self.step)).generate_state(1)
+        return seeded(int(drawn[0]), self.device)
 
     def collect(self) -> dict[str, Any]:
         return {
@@ -156,20 +165,6 @@ class _State:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.scaler.load_state_dict(kept["scaler"])
         self.step, self.final_loss, self.seconds = kept["step"], kept["final_loss"], kept["seconds"]
-
-
-@contextmanager
-def _chance_of_step(seed: int, step: int, device: torch.device) -> Iterator[None]:
-    """Torch's random numbers (dropout) come from (seed, step) inside, and go on outside as if nothing was drawn."""
-    drawn = int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
-    gpus = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        # not torch.manual_seed: that one also seeds every GPU, which nobody puts back
-        torch.default_generator.manual_seed(drawn)
-        for gpu in gpus:
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(drawn)
-        yield
 
 
 def _diverged(text: str, step: int, training: TrainingSettings, checkpoint: Checkpoint | None) -> TrainingError:

@@ -25,7 +25,7 @@ from medtrans.features import extract_features
 from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint, differences
 from medtrans.learning.evaluate import dice_score
-from medtrans.learning.loop import Progress, descend
+from medtrans.learning.loop import Descent, Progress, descend
 from medtrans.networks import build_network, network_definition, resolve_device, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
@@ -60,13 +60,7 @@ def train_source(
         BundleError: the bundle cannot be written, or the one that is there is broken.
     """
     name, pool = str(task.name), Path(pool)
-    definition = network_definition(
-        network.name,
-        spatial_dims=task.ndim,
-        in_channels=task.n_channels,
-        out_channels=task.n_classes,
-        width=network.width,
-    )
+    definition = definition_for(task, network)
     weights_depend_on = {
         "data": data_digest(task.cases),
         "class_names": list(task.class_names),
@@ -82,7 +76,10 @@ def train_source(
     else:
         place, divisor = resolve_device(device), size_divisor(definition)
         _check_pixels(task, signature, sampler)
-        model, record = _train(task, definition, training, place, checkpoint, progress)
+        model, descent = train_network(
+            task, definition, training, device=place, checkpoint=checkpoint, progress=progress
+        )
+        record = _record(model, descent, task, divisor, place)
         rng = np.random.default_rng(training.seed)
         told = make_signature(model, task, signature, sampler, divisor=divisor, rng=rng, device=place)
         source = write_bundle(
@@ -149,32 +146,49 @@ def data_digest(cases: Sequence[Case]) -> str:
     return digest.hexdigest()
 
 
-def _train(
+def definition_for(task: Task, network: NetworkSettings) -> dict[str, Any]:
+    """The architecture as data, with inputs and outputs as the task has them. Raises NetworkError."""
+    return network_definition(
+        network.name,
+        spatial_dims=task.ndim,
+        in_channels=task.n_channels,
+        out_channels=task.n_classes,
+        width=network.width,
+    )
+
+
+def train_network(
     task: Task,
     definition: Mapping[str, Any],
     training: TrainingSettings,
-    device: torch.device,
-    checkpoint: Checkpoint,
-    progress: Progress | None,
-) -> tuple[nn.Module, dict[str, Any]]:
-    """A trained network, and the record of how it went."""
-    model, divisor, text = (
-        build_network(definition, seed=training.seed).train(),
-        size_divisor(definition),
-        str(task.name),
-    )
+    *,
+    device: str | torch.device = "auto",
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+) -> tuple[nn.Module, Descent]:
+    """Train a network on a task's cases from random weights; returns it in training mode, and how it went.
+
+    Weights and batches come from ``training.seed``: the same arguments give the same network, as in ``descend``.
+    Raises as ``descend``, and NetworkError as ``build_network``.
+    """
+    model = build_network(definition, seed=training.seed).train()
     descent = descend(
         model,
         task.cases,
         training,
-        divisor=divisor,
-        device=device,
-        text=text,
+        divisor=size_divisor(definition),
+        device=resolve_device(str(device)),
+        text=str(task.name),
         checkpoint=checkpoint,
         progress=progress,
     )
+    return model, descent
+
+
+def _record(model: nn.Module, descent: Descent, task: Task, divisor: int, device: torch.device) -> dict[str, Any]:
+    """How a training went, for the bundle's metadata."""
     dice = dice_score(model, task.cases, task.n_classes, divisor=divisor, device=device)
-    return model, {**descent._asdict(), "training_dice": dice, "device": device.type, "torch": torch.__version__}
+    return {**descent._asdict(), "training_dice": dice, "device": device.type, "torch": torch.__version__}
 
 
 def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> Source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medtrans.networks.chance import draws_in_training, seeded
 from medtrans.networks.definitions import (
     READABLE,
     TRAINABLE,
@@ -19,6 +20,7 @@ __all__ = [
     "READABLE",
     "TRAINABLE",
     "build_network",
+    "draws_in_training",
     "forward_with_features",
     "network_arguments",
     "network_definition",
@@ -26,5 +28,6 @@ __all__ = [
     "padded_size",
     "penultimate_layer",
     "resolve_device",
+    "seeded",
     "size_divisor",
 ]

@@ -17,6 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from medtrans.errors import NetworkError, did_you_mean
+from medtrans.networks.chance import seeded
 
 TRAINABLE = ("BasicUNet", "DynUNet", "SegResNet")
 """Architectures that ``network_definition`` writes."""
@@ -74,8 +75,7 @@ def build_network(definition: Mapping[str, Any], *, seed: int = 0) -> nn.Module:
     Raises:
         NetworkError: the architecture is not in ``READABLE``, or an argument is not a plain value it knows.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         return _construct(definition)
 
 
@@ -84,7 +84,7 @@ def network_skeleton(definition: Mapping[str, Any]) -> nn.Module:
 
     However large the definition claims to be, no memory is taken for weights. Raises as ``build_network``.
     """
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), _WithoutNormalDraws():
+    with seeded(0), torch.device("meta"), _WithoutNormalDraws():
         return _construct(definition)
 
 

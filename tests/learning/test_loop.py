@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from medtrans.errors import TrainingError
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import dice_score
 from medtrans.learning.loop import Descent, descend, learning_rate, segmentation_loss
-from medtrans.networks import build_network, network_definition
+from medtrans.networks import build_network, network_definition, seeded
 from medtrans.tasks import IGNORE_LABEL, Case
 
 CPU = torch.device("cpu")
@@ -123,6 +124,22 @@ def test_progress_is_told_after_every_step() -> None:
     told: list[tuple[int, int, str]] = []
     train(new_network(), progress=lambda done, total, text: told.append((done, total, text)))
     assert told == [(i, 6, "disc") for i in range(1, 7)]
+
+
+def test_a_network_without_dropout_waits_for_no_other_thread() -> None:
+    alone, beside = new_network(), new_network()
+    train(alone)
+    with ThreadPoolExecutor(1) as pool, seeded(0):  # another thread draws
+        pool.submit(train, beside).result(timeout=60)
+    assert same_weights(alone, beside)
+
+
+def test_threads_with_dropout_do_not_disturb_each_other() -> None:
+    alone, *together = (new_network("WithDropout") for _ in range(4))
+    train(alone)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(train, together))
+    assert all(same_weights(alone, network) for network in together)
 
 
 def test_frozen_parameters_stay() -> None:
