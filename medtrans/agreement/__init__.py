@@ -1,6 +1,6 @@
 """Rankings against truth, and what scores over many targets say about tasks."""
 
-from medtrans.agreement.bootstrap import Interval, bootstrap_interval
+from medtrans.agreement.bootstrap import Interval, bootstrap_interval, mean_interval
 from medtrans.agreement.measures import (
     dcg,
     footrule,
@@ -20,6 +20,7 @@ __all__ = [
     "dcg",
     "footrule",
     "kendall",
+    "mean_interval",
     "ndcg",
     "ordinal_affinities",
     "pairwise_wins",

@@ -61,3 +61,21 @@ def bootstrap_interval(
         raise MetricError(f"scores: too few sources, {len(scores)}, for a bootstrap interval; compare more of them")
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(estimate, float(low), float(high), confidence, len(values))
+
+
+def mean_interval(
+    values: ArrayLike, rng: np.random.Generator, *, confidence: float = 0.95, n_resamples: int = 1000
+) -> Interval:
+    """Percentile interval of the mean of n values, one per target, over targets drawn with replacement.
+
+    It speaks of targets like these: targets that share a scan are not as independent as it takes them to be. Below
+    three values low and high are NaN, and without any the estimate is too. Raises MetricError for NaN or infinity.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise MetricError("values: holds NaN or infinite values; leave those targets out")
+    if len(values) < 3:
+        return Interval(float(values.mean()) if len(values) else np.nan, np.nan, np.nan, confidence, 0)
+    means = values[rng.integers(len(values), size=(n_resamples, len(values)))].mean(axis=1)
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(values.mean()), float(low), float(high), confidence, n_resamples)

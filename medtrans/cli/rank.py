@@ -10,13 +10,14 @@ from medtrans.config import RankJob
 from medtrans.data import load_task_from
 from medtrans.errors import MedtransError
 from medtrans.report import ranking_csv, ranking_html, ranking_json, ranking_table, write_texts
-from medtrans.selection import Ranking, rank_sources
+from medtrans.selection import Ranking, rank_sources, read_evidence
 from medtrans.sources import Pool
 
 
 def run_rank_job(job: RankJob) -> Ranking:
     """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html."""
     _require_writable(job.output)
+    evidence = None if job.evidence is None else (read_evidence(job.evidence),)
     with progress_bar(f"reading the scans of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
         ranking = rank_sources(
@@ -29,6 +30,7 @@ def run_rank_job(job: RankJob) -> Ranking:
             seed=job.seed,
             device=job.device,
             progress=bar,
+            evidence=evidence,
         )
     out.print(ranking_table(ranking))
     for path in write_ranking(ranking, job.output):

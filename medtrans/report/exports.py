@@ -13,6 +13,7 @@ from typing import Any
 
 from medtrans.errors import MedtransError
 from medtrans.selection import Ranking
+from medtrans.selection.text import answer, stakes
 
 
 def write_csv(ranking: Ranking, path: str | Path) -> None:
@@ -36,9 +37,11 @@ def ranking_json(ranking: Ranking) -> str:
 
 
 def ranking_data(ranking: Ranking) -> dict[str, Any]:
-    """A ranking as plain values: target, scores with one value per repetition, dropped, missing, notes, provenance."""
+    """A ranking as plain values: the answer, scores with one value per repetition, dropped, missing, provenance ..."""
     return {
         "target": str(ranking.target),
+        "answer": answer(ranking),
+        "stakes": stakes(ranking),
         "class_names": list(ranking.class_names),
         "metrics": list(ranking.metrics),
         "n_pixels": ranking.n_pixels,
@@ -47,6 +50,7 @@ def ranking_data(ranking: Ranking) -> dict[str, Any]:
         "missing": [asdict(missing) for missing in ranking.missing],
         "notes": list(ranking.notes),
         "provenance": asdict(ranking.provenance),
+        "evidence": [evidence.model_dump(mode="json") for evidence in ranking.evidence],
     }
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from medtrans.errors import MetricError
 from medtrans.metrics.registry import get_metric
 from medtrans.report.exports import write_text
 from medtrans.report.figures import sampled_counts, score_plot, slice_pictures
+from medtrans.report.page import page
 from medtrans.selection import Ranking
-from medtrans.selection.text import answer, by_reason, decimals, score_text
+from medtrans.selection.text import answer, by_reason, decimals, score_text, stakes
 
 
 def write_html(ranking: Ranking, path: str | Path) -> None:
@@ -21,20 +20,15 @@ def write_html(ranking: Ranking, path: str | Path) -> None:
 
 
 def ranking_html(ranking: Ranking) -> str:
-    """The page as text. Everything that comes from files, names of bundles above all, is escaped."""
-    environment = Environment(
-        loader=PackageLoader("medtrans.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The page as text."""
     picture = ranking.picture
     places = {metric: decimals(ranking.by(metric)) for metric in ranking.scored_metrics}
-    return environment.get_template("ranking.html.j2").render(
+    return page(
+        "ranking.html.j2",
         ranking=ranking,
         headline=ranking.by(),
         answer=answer(ranking),
+        stakes=stakes(ranking),
         scores={(score.source, score.metric): score for score in ranking.scores},
         score_text=lambda score: score_text(score, places[score.metric]),
         plots=[score_plot(ranking, metric) for metric in ranking.scored_metrics],

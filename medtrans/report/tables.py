@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medtrans.selection import Ranking
-from medtrans.selection.text import answer, by_reason, cell
+from medtrans.selection.text import answer, by_reason, cell, stakes
 
 _NAME_WIDTH = 24  # that a narrow terminal leaves to the names of sources; numbers are wrapped
 
@@ -14,8 +14,8 @@ _NAME_WIDTH = 24  # that a narrow terminal leaves to the names of sources; numbe
 def ranking_table(ranking: Ranking) -> Table:
     """One row per source, one column per metric: place, mean ± spread, share of first places.
 
-    Below it the answer in one sentence, then what was dropped or is missing and why, and the notes. Names come from
-    elsewhere: they are printed as they are, and not read as rich's markup.
+    Below it the answer in one sentence, how much it matters, what was dropped or is missing and why, and the notes.
+    Names come from elsewhere: they are printed as they are, and not read as rich's markup.
     """
     table = Table(
         title=Text(f"Sources for {ranking.target}"),
@@ -34,7 +34,7 @@ def ranking_table(ranking: Ranking) -> Table:
 
 
 def _caption(ranking: Ranking) -> Text:
-    lines = [Text(answer(ranking), style="bold")]
+    lines = [Text(answer(ranking), style="bold"), Text(stakes(ranking))]
     lines += [Text(f"dropped {dropped.source}: {dropped.reason}", style="dim") for dropped in ranking.dropped]
     lines += [
         Text(f"no {metric} for {', '.join(names)}: {reason}", style="dim")

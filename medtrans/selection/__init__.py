@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from medtrans.selection.evidence import Evidence, read_evidence, shipped_evidence
 from medtrans.selection.filters import Dropped, Filtered, filter_sources, modality_analysis, roi_analysis
 from medtrans.selection.ranking import rank_sources
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, SourceScore
 
 __all__ = [
     "Dropped",
+    "Evidence",
     "Filtered",
     "Missing",
     "Provenance",
@@ -17,5 +19,7 @@ __all__ = [
     "filter_sources",
     "modality_analysis",
     "rank_sources",
+    "read_evidence",
     "roi_analysis",
+    "shipped_evidence",
 ]

@@ -13,6 +13,7 @@ from medtrans.errors import MedtransError, MetricError, SamplingError
 from medtrans.metrics.registry import Metric, get_metric
 from medtrans.networks import resolve_device
 from medtrans.sampling import PixelSample, sample_pixels
+from medtrans.selection.evidence import Evidence, shipped_evidence
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
 from medtrans.selection.scoring import same_pixels, score_source
@@ -37,6 +38,7 @@ def rank_sources(
     seed: int = 0,
     device: Device = "auto",
     progress: Progress | None = None,
+    evidence: Sequence[Evidence] | None = None,
 ) -> Ranking:
     """Rank sources for a target by transferability metrics on sampled pixels.
 
@@ -54,6 +56,8 @@ def rank_sources(
         seed: of the pixels.
         device: ``auto`` takes a GPU where there is one.
         progress: called with (sources done, sources in all, what is going on).
+        evidence: what studies found; the ranking tells it beside its answer, and is not changed by it. None: what
+            comes with medtrans.
 
     Raises:
         MetricError: an unknown metric, or none.
@@ -95,6 +99,7 @@ def rank_sources(
         notes=_notes(target, pool, filtered, sample, exclude),
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
+        evidence=shipped_evidence() if evidence is None else tuple(evidence),
     )
 
 

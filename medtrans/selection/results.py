@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import MetricError, did_you_mean
+from medtrans.selection.evidence import Evidence
 from medtrans.selection.filters import Dropped
 from medtrans.tasks import TaskName
 
@@ -102,6 +103,7 @@ class Ranking:
         notes: what a reader should know, one sentence each.
         provenance: seed, settings, versions, seconds.
         picture: one slice of the target with its sampled pixels; it travels with the ranking but is not compared.
+        evidence: what studies found about such rankings.
     """
 
     target: TaskName
@@ -114,6 +116,7 @@ class Ranking:
     notes: tuple[str, ...]
     provenance: Provenance
     picture: SampledSlice | None = field(default=None, compare=False, repr=False)
+    evidence: tuple[Evidence, ...] = field(default=(), repr=False)
 
     @property
     def repetitions(self) -> int:
@@ -167,7 +170,7 @@ class Ranking:
         return pd.DataFrame([[getattr(score, name) for name in columns] for score in self.scores], columns=columns)
 
     def __str__(self) -> str:
-        """A plain text table, then what was dropped, what is missing and the notes."""
+        """A plain text table, the answer, how much it matters, what was dropped, what is missing and the notes."""
         from medtrans.selection.text import plain_text
 
         return plain_text(self)

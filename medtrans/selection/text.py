@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+CLEAR = 0.9
+"""Share of the samples of pixels that the first source has to win; below it the first places are too close to call.
+
+Two sources that are equally good would reach it once in 47 rankings of ten independent samples.
+"""
+
+_MODES = {"head": "head retrained", "full": "all layers fine-tuned"}
+
 if TYPE_CHECKING:
+    from medtrans.selection.evidence import Evidence, Finding
     from medtrans.selection.results import Missing, Ranking, SourceScore
 
 
@@ -45,6 +54,46 @@ def answer(ranking: Ranking) -> str:
     return "; ".join(parts + [_verdict(ranking, metric, tied) for metric in ranking.scored_metrics[1:]]) + "."
 
 
+def stakes(ranking: Ranking) -> str:
+    """How much the choice matters: what studies found about such picks, and whether the first places are apart."""
+    metric = ranking.by()[0].metric
+    told = [
+        _gain(evidence, finding, ranking)
+        for evidence in ranking.evidence
+        for finding in evidence.about(metric, ranking.provenance.settings.get("filters"))
+    ]
+    told = told or [f"No study at hand says how much a choice by {metric} matters."]
+    return " ".join([*_too_close(ranking), *told])
+
+
+def _too_close(ranking: Ranking) -> list[str]:
+    """A sentence where other pixels of the same scans could change the first place (see `CLEAR`), else none."""
+    scores = ranking.by()
+    first, *others = sorted(scores, key=lambda score: (-score.first_share, score.rank))
+    if not ranking.samples_differ or scores[0].tied or scores[0].first_share >= CLEAR:
+        return []
+    won = f"{first.source} wins {first.first_share:.0%} of {_samples(ranking)}, {others[0].source}"
+    return [f"The first places are too close to call: {won} {others[0].first_share:.0%}."]
+
+
+def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
+    """What the first picks gained in a study, in one sentence, and in what the study differs from the ranking."""
+    about = [f"{finding.n_targets} targets"]
+    if ranking.target.domain not in evidence.domains:
+        about.append(f"none from {ranking.target.domain}")
+    about.append(_MODES[finding.mode])
+    settings = ranking.provenance.settings
+    if finding.filters is None and settings.get("filters") is not None:
+        about.append("no filter")
+    if (settings.get("sampler") or {}).get("kind", evidence.sampler.kind) != evidence.sampler.kind:
+        about.append(f"{evidence.sampler.kind} pixels")
+    sign, word = (1, "more") if finding.gain >= 0 else (-1, "less")
+    low, high = sorted((sign * finding.gain_low, sign * finding.gain_high))
+    gain = f"{sign * finding.gain:.3f} [{low:.3f}, {high:.3f}] {word} Dice than a random pick"
+    told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} gave {gain}."
+    return f"Too close to call: i{told}" if finding.gain_low <= 0 <= finding.gain_high else f"I{told}"
+
+
 def _certainty(ranking: Ranking) -> str:
     if ranking.samples_differ:
         return f"and wins {ranking.by()[0].first_share:.0%} of {_samples(ranking)} of pixels"
@@ -66,7 +115,7 @@ def plain_text(ranking: Ranking) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *cells]
     ]
-    lines += ["", answer(ranking)]
+    lines += ["", answer(ranking), stakes(ranking)]
     lines += [f"dropped: {dropped.source}: {dropped.reason}" for dropped in ranking.dropped]
     lines += [
         f"no {metric} for {', '.join(names)}: {reason}"

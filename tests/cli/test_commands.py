@@ -43,6 +43,27 @@ def test_rank_writes_the_same_ranking_bit_for_bit(pool, scans, tmp_path, capsys)
     assert 'href="http' not in page
 
 
+def test_the_evidence_of_a_study_is_told_everywhere(pool, scans, tmp_path, capsys):
+    finding = {
+        "metric": "h_score", "mode": "head", "filters": None, "n_targets": 16,
+        "gain": 0.061, "gain_low": 0.032, "gain_high": 0.094, "share_above_mean": 0.9, "regret": 0.01,
+    }  # fmt: skip
+    study = {
+        "study": "big-study", "began": "2026-11-23", "domains": ["fets-2"], "n_sources": 16, "n_targets": 16,
+        "n_seeds": 2, "sampler": {}, "findings": [finding], "versions": {},
+    }  # fmt: skip
+    evidence = tmp_path / "evidence.json"
+    evidence.write_text(json.dumps(study))
+    settings = rank_settings(scans, pool, tmp_path / "out", evidence=str(evidence))
+    assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
+    said = "the first pick by h_score gave 0.061 [0.032, 0.094] more Dice than a random pick."
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert said in (tmp_path / "out" / "ranking.html").read_text()
+    told = json.loads((tmp_path / "out" / "ranking.json").read_text())
+    assert said in told["stakes"]
+    assert told["evidence"][0]["study"] == "big-study"
+
+
 def test_excluded_sources_are_left_out(pool, scans, tmp_path):
     settings = rank_settings(scans, pool, tmp_path / "out", exclude=["fets-1/FLAIR/ET"])
     assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
@@ -59,6 +80,7 @@ def test_excluded_sources_are_left_out(pool, scans, tmp_path):
         ({"target": "fets-2/FLAIRE/ET"}, "did you mean 'FLAIR'?"),
         ({"target": "fets-9/FLAIR/ET"}, "9"),
         ({"pool": "no-such-pool"}, "no-such-pool"),
+        ({"evidence": "no-such-study.json"}, "no-such-study.json: cannot be read"),
     ],
 )
 def test_a_wrong_setting_is_one_clear_line_and_nothing_is_written(changes, said, pool, scans, tmp_path, capsys):

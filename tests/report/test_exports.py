@@ -24,6 +24,9 @@ def test_json_holds_every_value_and_no_picture(ranking, tmp_path):
     assert data["dropped"] == [{"source": "drawing", "reason": "It is <b>not</b> a scan."}]
     assert data["provenance"]["seed"] == 3
     assert data["provenance"]["seconds"] == {"features": 1.5}
+    assert data["answer"].startswith("good ranks first for here/FLAIR/lesion by h_score")
+    assert data["stakes"] == "No study at hand says how much a choice by h_score matters."
+    assert data["evidence"] == []
     assert "picture" not in data
 
 

@@ -55,6 +55,7 @@ def test_the_page_tells_everything(ranking):
     assert "Transfer from good" in words
     assert "good ranks first for here/FLAIR/lesion by h_score and wins 100% of 2 samples of pixels" in words
     assert "mine puts bad first" in words
+    assert "No study at hand says how much a choice by h_score matters." in words
     assert "0.8500 ± 0.0707" in words
     assert "1,234" in words
     assert "no signature" in words

@@ -22,6 +22,7 @@ def test_table_shows_names_as_they_are_with_scores_and_reasons(ranking):
     ]
     assert "dropped drawing: It is <b>not</b> a scan." in text
     assert "[bold]&\"': no signature" in " ".join(text.split())
+    assert "No study at hand says how much a choice by h_score matters." in " ".join(text.split())
     assert "note: Mind the <gap>." in text
 
 

@@ -1,0 +1,116 @@
+"""What studies found about rankings, so that a ranking can say how much the choice matters.
+
+The JSON files beside this module are the evidence that ships with medtrans, each written by a study.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from medtrans.config import FilterSettings, SamplerSettings, Settings
+from medtrans.errors import ConfigError
+
+_MAX_BYTES = 2**20
+_REMEDY = "take the evidence.json that `medtrans study report` writes"
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds control characters")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Gain = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Finding(Settings):
+    """What the first pick of one metric gave on the targets of a study, in Dice.
+
+    Attributes:
+        metric: its name.
+        mode: how sources were transferred.
+        filters: that dropped sources before the pick; None: no filter.
+        n_targets: targets on which the metric could be judged.
+        gain: accuracy of the first pick minus the mean over all sources, mean over targets.
+        gain_low, gain_high: its 95 % bootstrap interval over targets.
+        share_above_mean: of the targets, those on which the first pick was better than the mean.
+        regret: accuracy of the best source minus that of the first pick, mean over targets.
+    """
+
+    metric: Name
+    mode: Literal["head", "full"]
+    filters: FilterSettings | None
+    n_targets: Annotated[int, Field(ge=3)]
+    gain: Gain
+    gain_low: Gain
+    gain_high: Gain
+    share_above_mean: Share
+    regret: Share
+
+
+class Evidence(Settings):
+    """The findings of one study.
+
+    Attributes:
+        version: of this format.
+        study: name of the study.
+        began: the day it began.
+        domains: of its targets.
+        n_sources, n_targets, n_seeds: its size.
+        sampler: which pixels its metrics looked at.
+        findings: by mode, metric and filter.
+        versions: of the packages it ran with.
+    """
+
+    version: Literal[1] = 1
+    study: Name
+    began: date
+    domains: tuple[Name, ...]
+    n_sources: Annotated[int, Field(ge=1)]
+    n_targets: Annotated[int, Field(ge=1)]
+    n_seeds: Annotated[int, Field(ge=1)]
+    sampler: SamplerSettings
+    findings: tuple[Finding, ...]
+    versions: dict[Name, Name]
+
+    def about(self, metric: str, filters: Mapping[str, Any] | None) -> tuple[Finding, ...]:
+        """The findings on a metric, one per mode: with filters of these settings, else without any."""
+        found: dict[str, Finding] = {}
+        for finding in sorted(self.findings, key=lambda finding: finding.filters is not None):
+            if finding.metric == metric and finding.filters in (None, filters and FilterSettings(**filters)):
+                found[finding.mode] = finding
+        return tuple(found.values())
+
+
+def read_evidence(path: str | Path) -> Evidence:
+    """Read what a study wrote. Raises ConfigError for any file that is not that."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"{path}: too long for the evidence of a study; {_REMEDY}")
+        return Evidence.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: not the evidence of a study: {_first_problem(error)}; {_REMEDY}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a JSON file: {' '.join(str(error).split())}; {_REMEDY}") from error
+
+
+def shipped_evidence() -> tuple[Evidence, ...]:
+    """The evidence that comes with medtrans, by name of the file; none if no study is shipped."""
+    return tuple(read_evidence(path) for path in sorted(Path(__file__).parent.glob("*.json")))
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem: Any = error.errors(include_url=False)[0]
+    where = ".".join(map(str, problem["loc"]))
+    return f"key '{where}': {problem['msg']}" if where else str(problem["msg"])
