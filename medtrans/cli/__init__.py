@@ -38,8 +38,11 @@ app = typer.Typer(
 )
 pool_app = typer.Typer(help="Look into a pool of sources.", no_args_is_help=True)
 app.add_typer(pool_app, name="pool")
+study_app = typer.Typer(help="What transfer really gives, against what the metrics said.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
+AnyStudy = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's configuration, or its output folder.")]
 
 
 @app.command()
@@ -76,6 +79,31 @@ def pool_ls(root: Annotated[Path, typer.Argument(metavar="POOL", help="The pool'
     from medtrans.cli.tables import print_pool
 
     print_pool(root)
+
+
+@study_app.command("run")
+def study_run(config: ConfigPath) -> None:
+    """Train, score, transfer and fuse; writes the report. Killed or run again, it repeats nothing that is finished."""
+    from medtrans.cli.study import run_study_job
+    from medtrans.config import StudyJob, load_settings
+
+    run_study_job(load_settings(config, StudyJob), config)
+
+
+@study_app.command("status")
+def study_status(study: AnyStudy) -> None:
+    """Show how far a study is, also while it runs in another terminal."""
+    from medtrans.cli.study import print_status
+
+    print_status(study)
+
+
+@study_app.command("report")
+def study_report(study: AnyStudy) -> None:
+    """Write the report of what a study found so far."""
+    from medtrans.cli.study import report_study
+
+    report_study(study)
 
 
 @app.command()

@@ -12,6 +12,10 @@ SCRATCH = "scratch"
 """The mode of a transfer without a source: a network trained on the target's labelled cases alone."""
 
 
+FUSED = " + "
+"""Between the sorted names of the sources of a fusion."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """One training, one filtering, one scoring, one transfer or one fusion.
@@ -45,7 +49,7 @@ class Piece:
         if self.kind == "filter":
             return f"filter sources for {self.target}"
         where = "on" if self.kind == "score" else "to"
-        text = f"{self.kind} {' + '.join(self.sources) or 'nothing'} {where} {self.target}"
+        text = f"{self.kind} {FUSED.join(self.sources) or 'nothing'} {where} {self.target}"
         return text if self.kind == "score" else f"{text}, {self.mode}, seed {self.seed}"
 
 

@@ -35,6 +35,28 @@ def rank_settings(scans: Path, pool: Path, output: Path, **changes) -> dict:
     }
 
 
+def study_settings(scans: Path, output: Path, **changes) -> dict:
+    """Two sources of one site, two targets of the other, one seed; all kinds of pieces, in threads."""
+    data = {"format": "fets", "root": str(scans)}
+    training = {"steps": 2, "steps_per_epoch": 1, "batch_size": 2}
+    return {
+        "output": str(output),
+        "sources": [{"tasks": ["fets-1/FLAIR/{ED,ET}"], "data": data}],
+        "targets": [{"tasks": ["fets-2/T1CE/{ED,ET}"], "data": data | {"slices": 3}}],
+        "network": {"width": 4},
+        "training": training,
+        "signature": {"n_pixels": 200},
+        "metrics": ["h_score", "leep"],
+        "samplers": {"boundary": {"n_pixels": 60, "repetitions": 2, "band_mm": 12.0}},
+        "transfer": {"head": training, "full": training, "scratch": training},
+        "seeds": [0],
+        "many_to_one": {"largest": 2},
+        "executor": {"kind": "threads", "workers": 2},
+        "device": "cpu",
+        **changes,
+    }
+
+
 def write(path: Path, settings: dict) -> str:
     path.write_text(yaml.safe_dump(settings))
     return str(path)

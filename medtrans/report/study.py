@@ -1,0 +1,149 @@
+"""One HTML page that tells what a study found, and its tables as files; nothing is loaded from a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.io.json import to_json_plotly
+from plotly.offline import get_plotlyjs
+
+from medtrans.report.exports import write_texts
+from medtrans.report.page import page
+from medtrans.report.panels import TIMES, Cell, Panels, number, panels, same
+from medtrans.report.study_figures import VIEWS, fusion_figure, heat_map, scatter
+from medtrans.report.study_record import (
+    configuration,
+    dropped_by,
+    duration_table,
+    failure_table,
+    fusion_table,
+    missing_table,
+    parts_table,
+    scratch_table,
+    states,
+    unfinished,
+)
+from medtrans.report.study_tables import TOPS, filter_table, summary_table, target_table
+from medtrans.report.study_text import MODE_NAMES, Findings, answer, count, headline
+from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
+from medtrans.studies.evidence import evidence_json
+from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.plan import NO_FILTER
+from medtrans.studies.results import Results, export_csv
+
+
+def write_study_report(results: Results, folder: Path) -> list[Path]:
+    """Write the page, the evidence for rankings and all tables as CSV; also of a study that is not complete.
+
+    Args:
+        results: of the study.
+        folder: made if need be.
+
+    Returns:
+        Paths of the files, ``report.html`` first, then ``evidence.json``.
+
+    Raises:
+        MedtransError: a file cannot be written.
+    """
+    findings, fusions = find(results), many_to_one_table(results)
+    tables = {
+        "agreement": findings.agreements,
+        "summary": findings.summaries,
+        "ceilings": findings.ceilings,
+        "many_to_one": fusions,
+    }
+    texts = {
+        folder / "report.html": study_html(results, findings, many_to_one_summary(fusions)),
+        folder / "evidence.json": evidence_json(results),
+        **{folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
+    }
+    write_texts(texts)
+    export_csv(results, folder)
+    return [*texts, *(folder / f"{table}.csv" for table in results.frames)]
+
+
+def find(results: Results) -> Findings:
+    """The tables that the page tells of."""
+    agreements, ceilings = agreement_table(results), ceiling_table(results)
+    return Findings(agreements, summary(agreements, ceilings), ceilings, ceiling_summary(ceilings))
+
+
+def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> str:
+    """The page as text; ``fusions`` is `many_to_one_summary`."""
+    modes = {mode: MODE_NAMES[mode] for mode in results.modes}
+    figures = _figures(results, findings, fusions, modes)
+    return page(
+        "study.html.j2",
+        name=results.job.output.resolve().name,
+        headline=headline(findings, results.modes),
+        answers=[answer(results, findings, mode) for mode in modes],
+        unfinished=unfinished(states(results)),
+        facts=_facts(results, findings),
+        target_names=results.targets,
+        **_tables(results, findings, fusions, modes),
+        heat=figures["heat"],
+        scatter=figures["scatter"],
+        figures=script_json({name: it.variants for name, it in figures.items()}),
+        plotly=get_plotlyjs() if modes else "",
+        began=f"{results.began[:19].replace('T', ' ')} UTC",
+        versions=results.versions,
+        seeds=results.job.seeds,
+        configuration=configuration(results),
+    )
+
+
+def _tables(results: Results, findings: Findings, fusions: pd.DataFrame, modes: Mapping[str, str]) -> dict[str, Any]:
+    mode, sampler, metrics = {"Transfer": modes}, {"Sampler": same(results.samplers)}, results.metrics
+    every, used = {"Filter": same(results.filters)}, {"Filter": same(results.filters[1:])}
+    return {
+        "summaries": panels(lambda *of: summary_table(findings, *of), mode),
+        "targets": panels(lambda *of: target_table(findings, metrics, *of), mode | sampler | every),
+        "filters": panels(lambda *of: filter_table(results, findings, *of), mode | sampler | used | {"Places": TOPS}),
+        "dropped": {name: dropped_by(results, name) for name in results.filters if name != NO_FILTER},
+        "fusions": panels(lambda *of: fusion_table(fusions, *of), mode if len(fusions) else {"Transfer": {}}),
+        "scratch": scratch_table(results),
+        "failures": failure_table(results),
+        "missing": missing_table(results),
+        "durations": duration_table(results),
+        "parts": parts_table(results),
+    }
+
+
+def _facts(results: Results, findings: Findings) -> list[Cell]:
+    sources, targets, seeds = len(results.sources), len(results.targets), len(results.job.seeds)
+    facts = [Cell(f"{sources} {TIMES} {targets}", small=f"sources {TIMES} targets, {count(seeds, 'seed')}")]
+    for mode in results.modes:
+        best, ceiling = findings.best(mode), findings.ceiling(mode)["ceiling"]
+        if best is not None:
+            unknown = np.isnan(ceiling)
+            reached = number(best["spearman"]) + ("" if unknown else f" of {number(ceiling)}")
+            what = f"Spearman of {best['metric']}, {'ceiling unknown' if unknown else 'and its ceiling'}"
+            facts.append(Cell(reached, small=f"{what}; {MODE_NAMES[mode]}"))
+            gain = number(best["gain_first"], 3, signed=True)
+            facts.append(Cell(gain, small=f"Dice, its first pick over a random one; {MODE_NAMES[mode]}"))
+    return facts
+
+
+def _figures(
+    results: Results, findings: Findings, fusions: pd.DataFrame, modes: Mapping[str, str]
+) -> dict[str, Panels[go.Figure]]:
+    mode, ways = {"Transfer": modes}, {"Metric": same(results.metrics), "Sampler": same(results.samplers)}
+    return {
+        "heat": panels(lambda *of: heat_map(results, *of), mode | {"Show": VIEWS}),
+        "scatter": panels(lambda *of: scatter(results, findings, *of), mode | ways),
+        "fusions": panels(lambda *of: fusion_figure(fusions, *of), mode if len(fusions) else {"Transfer": {}}),
+    }
+
+
+def script_json(values: Any) -> str:
+    r"""JSON that can stand in a script element: no text in it can end the element, whatever the version of plotly.
+
+    >>> "<" in script_json({"name": "</script>"})
+    False
+    """
+    return str(to_json_plotly(values)).replace("<", r"\u003c")

@@ -1,0 +1,147 @@
+"""What a study found, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from medtrans.agreement import mean_interval
+from medtrans.report.panels import interval, number, percent
+from medtrans.studies.ceiling import FEWEST, NOISE
+from medtrans.studies.plan import NO_FILTER
+from medtrans.studies.results import Results
+
+MODE_NAMES = {"head": "head retrained", "full": "all layers fine-tuned"}
+_WITH = {"head": "with the head retrained", "full": "with all layers fine-tuned"}
+_WAY = ["sampler", "metric", "filter"]  # of ranking sources
+_NAMED_RIVALS = 3
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tables of `medtrans.studies.compare` that a page tells of."""
+
+    agreements: pd.DataFrame
+    summaries: pd.DataFrame
+    ceilings: pd.DataFrame
+    ceiling_means: pd.DataFrame
+
+    def best(self, mode: str) -> pd.Series | None:
+        """The row of `summaries` with the highest mean Spearman correlation; None if there is no agreement."""
+        rows = self.summaries[(self.summaries["mode"] == mode) & self.summaries["spearman"].notna()]
+        return None if rows.empty else rows.iloc[int(rows["spearman"].to_numpy(float).argmax())]
+
+    def ceiling(self, mode: str) -> pd.Series:
+        """The row of `ceiling_means`."""
+        return self.ceiling_means[self.ceiling_means["mode"] == mode].iloc[0]
+
+
+def headline(findings: Findings, modes: Sequence[str]) -> str:
+    """Which metric ranks best, in one line."""
+    firsts = {mode: str(best["metric"]) for mode in modes if (best := findings.best(mode)) is not None}
+    if not firsts:
+        return "No ranking can be judged yet"
+    if len(set(firsts.values())) == 1:
+        return f"{next(iter(firsts.values()))} ranks the sources best{' in both modes' if len(firsts) > 1 else ''}"
+    return "; ".join(f"{metric} ranks the sources best {_WITH[mode]}" for mode, metric in firsts.items())
+
+
+def answer(results: Results, findings: Findings, mode: str) -> str:
+    """Which metric ranks best, how close to the ceiling, what its first pick gains, and what is noise."""
+    best = findings.best(mode)
+    if best is None:
+        notes = "; ".join(sorted(set(findings.agreements["note"]) - {""}))
+        return f"{_capital(_WITH[mode])}, no ranking can be judged: {notes or 'nothing to compare'}."
+    sentences = [
+        f"{_capital(_WITH[mode])}, {way(results, best)} ranks best: {_spearman(best)}{_of_ceiling(best, findings)}.",
+        _rivals(results, findings.agreements, best),
+        _gain(best, findings.ceiling(mode)),
+        _noise(findings.ceilings[findings.ceilings["mode"] == mode]),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def way(results: Results, row: pd.Series) -> str:
+    """A metric, with its sampler and filter where the study compares several."""
+    about = [f"sampler {row['sampler']}"] if len(results.samplers) > 1 else []
+    if len(results.filters) > 1:
+        about.append("no filter" if row["filter"] == NO_FILTER else f"filter {row['filter']}")
+    return f"{row['metric']} ({', '.join(about)})" if about else str(row["metric"])
+
+
+def count(number_of: int, what: str) -> str:
+    """A number with its noun.
+
+    >>> count(1, "target"), count(2, "target")
+    ('1 target', '2 targets')
+    """
+    return f"{number_of:,} {what}{'' if number_of == 1 else 's'}"
+
+
+def _spearman(best: pd.Series) -> str:
+    ends = interval(best["spearman_low"], best["spearman_high"])
+    mean = f"mean Spearman correlation {number(best['spearman'])}"
+    return f"{mean}{f' [{ends}]' if ends else ''} over {count(best['n_targets'], 'target')}"
+
+
+def _of_ceiling(best: pd.Series, findings: Findings) -> str:
+    ceiling = findings.ceiling(best["mode"])["ceiling"]
+    if np.isnan(ceiling):
+        return "; how much is possible cannot be known from one seed"
+    if np.isnan(best["share_of_ceiling"]):
+        return "; the order of the sources differs from seed to seed, so there is no ceiling to reach"
+    if best["share_of_ceiling"] > 1:
+        return (
+            f", above the ceiling {number(ceiling)}, the truth's agreement with itself, which has noise on both sides"
+        )
+    return f", {percent(best['share_of_ceiling'])} of the ceiling {number(ceiling)}, the truth's agreement with itself"
+
+
+def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
+    """Which other ways are not clearly worse: the interval of the mean difference over targets holds 0."""
+    rows = agreements[agreements["mode"] == best["mode"]]
+    table = rows.pivot_table(index="target", columns=_WAY, values="spearman", sort=False)
+    ahead = table.rsub(table[tuple(best[_WAY])], axis=0).drop(columns=[tuple(best[_WAY])])
+    if ahead.empty or len(table) < FEWEST:
+        return ""
+    lows = {column: _low(ahead[column]) for column in ahead.columns}
+    rivals = [way(results, pd.Series(dict(zip(_WAY, column, strict=True)))) for column in lows if not lows[column] > 0]
+    chosen = f"It is the best of {len(lows) + 1} ways, chosen on these same targets, so a little flattered"
+    if not rivals:
+        return f"{chosen}; each of the others is worse by more than chance."
+    more = len(rivals) - _NAMED_RIVALS
+    names = [*rivals[:_NAMED_RIVALS], *([f"{more} more"] if more > 0 else [])]
+    return f"{chosen}; not clearly worse: {', '.join(names)}."
+
+
+def _low(differences: pd.Series) -> float:
+    return mean_interval(differences.dropna().to_numpy(float), np.random.default_rng(0)).low
+
+
+def _gain(best: pd.Series, ceiling: pd.Series) -> str:
+    gain, low, high = (best[f"gain_first{end}"] for end in ("", "_low", "_high"))
+    size = number(abs(gain), 3)
+    ends = interval(low, high, 3) if gain >= 0 else interval(-high, -low, 3)
+    told = f"Its first pick gives {size}{f' [{ends}]' if ends else ''} {'more' if gain >= 0 else 'less'} Dice"
+    call = "; that is too close to call" if low <= 0 <= high else ""
+    most = number(ceiling["gain_of_best"], 3)
+    return f"{told} than a random pick{call}; the best source would give {most} more than a random pick."
+
+
+def _noise(ceilings: pd.DataFrame) -> str:
+    known = ceilings.dropna(subset=["standard_error"])
+    if known.empty:
+        return "Which differences are noise cannot be said from one seed."
+    clear = int((known["n_like_best"] == 0).sum())
+    unclear = int((known["n_like_best"] == known["n_sources"] - 1).sum())
+    size = number(NOISE * known["standard_error"].median(), 3)
+    told = f"Differences between two sources below {size} Dice (median over targets) are noise: on {clear} of "
+    told += f"{count(len(known), 'target')} the best source stands out from all others"
+    return f"{told}, on {unclear} all differences are smaller than the noise." if unclear else f"{told}."
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

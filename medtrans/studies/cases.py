@@ -1,0 +1,87 @@
+"""The cases of a study's tasks: the few labelled ones of a target, those that transfer is judged on, sampled pixels.
+
+A process keeps those of the targets it worked on last, as pieces come ordered by target. Its threads share them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import RLock
+
+import numpy as np
+
+from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup
+from medtrans.data import load_task_from
+from medtrans.errors import ConfigError, DataError
+from medtrans.learning.batches import is_structure
+from medtrans.sampling import PixelSample, sample_pixels
+from medtrans.tasks import Case, Task
+
+_TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
+_SAMPLERS = 4  # of each
+_ONE_AT_A_TIME = RLock()  # so that two threads do not read the same files
+
+
+def source_task(job: StudyJob, name: str) -> Task:
+    """What a source is trained on. Raises as ``load_task``."""
+    return load_task_from(name, job.source_groups()[name].data, job.preprocessing)
+
+
+def labelled_task(job: StudyJob, target: str) -> Task:
+    """The target with its few labelled cases. Raises as ``load_task``."""
+    with _ONE_AT_A_TIME:
+        return _labelled(target, job.target_groups()[target].data, job.preprocessing)
+
+
+def held_out_cases(job: StudyJob, target: str) -> tuple[Case, ...]:
+    """The cases on which transfer to a target is judged; none of them is a labelled one.
+
+    They are the group's ``test_cases``, all slices of them; where it names none, the slices that hold brain of the
+    labelled subjects.
+
+    Raises:
+        ConfigError: every case or slice is labelled.
+        DataError: no test case shows the structure, or a file is wrong.
+    """
+    with _ONE_AT_A_TIME:
+        return _unlabelled(target, job.target_groups()[target], job.preprocessing)
+
+
+def sampled_pixels(job: StudyJob, target: str, sampler: str) -> PixelSample:
+    """The pixels of the labelled cases that a ranking with this sampler and the job's seed looks at.
+
+    Raises as ``load_task`` and ``sample_pixels``.
+    """
+    with _ONE_AT_A_TIME:
+        data = job.target_groups()[target].data
+        return _sampled(target, data, job.preprocessing, job.samplers[sampler], job.seed)
+
+
+@lru_cache(maxsize=_TARGETS)
+def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSettings) -> Task:
+    return load_task_from(target, data, preprocessing)
+
+
+@lru_cache(maxsize=_TARGETS)
+def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
+    labelled = {case.id for case in _labelled(target, group.data, preprocessing).cases}
+    chosen = group.data.model_copy(update={"cases": group.test_cases or group.data.cases, "slices": None})
+    try:
+        everything = load_task_from(target, chosen, preprocessing).cases
+    except (ConfigError, DataError) as error:
+        raise type(error)(f"target '{target}', test cases: {error}") from error
+    rest = tuple(case for case in everything if case.id not in labelled)
+    if not rest:
+        what = "slice" if preprocessing.dimensions == 2 else "case"
+        raise ConfigError(f"target '{target}': every {what} is labelled, none is left to test on; give test_cases")
+    if not any(is_structure(case.label).any() for case in rest):
+        raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
+    return rest
+
+
+@lru_cache(maxsize=_TARGETS * _SAMPLERS)
+def _sampled(
+    target: str, data: DataSettings, preprocessing: PreprocessingSettings, sampler: SamplerSettings, seed: int
+) -> PixelSample:
+    cases = _labelled(target, data, preprocessing).cases
+    return sample_pixels(cases, **sampler.model_dump(), rng=np.random.default_rng(seed))

@@ -1,0 +1,125 @@
+"""Several sources for one target: which are fused, and how much the second and the third of them add."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from medtrans.agreement import mean_interval
+from medtrans.errors import StudyError
+from medtrans.studies.pieces import FUSED
+
+if TYPE_CHECKING:
+    from medtrans.studies.results import Results
+
+TRUTH, RANDOM = "truth", "random"
+"""The choosers beside the metrics: what transfer really gave, and chance."""
+
+
+def picks(results: Results, target: str, mode: str) -> dict[str, tuple[str, ...]]:
+    """The first sources for a target by each chooser, best first: at most ``many_to_one.largest`` of them.
+
+    Choosers are the metrics of ``many_to_one.metrics`` (by the first sampler, mean over repetitions), ``truth`` (mean
+    accuracy over seeds in this mode) and ``random``. Only sources that were transferred in every seed are chosen, and
+    by a metric only those it has a score for; ties go by name. A chooser without any source has an empty tuple.
+
+    Raises:
+        StudyError: the study compares no fusions.
+    """
+    return picks_by_target(results, mode, (target,))[target]
+
+
+def picks_by_target(results: Results, mode: str, targets: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """`picks` of several targets at once."""
+    settings = results.job.many_to_one
+    if settings is None:
+        raise StudyError("this study fuses no sources; set many_to_one in a new study")
+    truths = results.truth(mode).T
+    scores = {metric: results.scores(results.samplers[0], metric).T for metric in settings.metrics}
+    found = {}
+    for target in targets:
+        truth = truths[target].dropna()
+        orders = {metric: best_first(table[target].reindex(truth.index)) for metric, table in scores.items()}
+        orders |= {TRUTH: best_first(truth), RANDOM: random_order(truth.index, target, results.job.seed)}
+        found[target] = {chooser: order[: settings.largest] for chooser, order in orders.items()}
+    return found
+
+
+def best_first(values: pd.Series) -> tuple[str, ...]:
+    """Names by falling value, ties by name; those without a value are left out.
+
+    >>> best_first(pd.Series({"b": 0.5, "c": 0.9, "a": 0.5, "d": np.nan}))
+    ('c', 'a', 'b')
+    """
+    return tuple(values.dropna().sort_index().sort_values(ascending=False, kind="stable").index)
+
+
+def random_order(sources: pd.Index, target: str, seed: int) -> tuple[str, ...]:
+    """A fixed random order; that of any two sources does not depend on which others there are."""
+
+    def ticket(source: str) -> bytes:
+        return hashlib.sha256(f"{seed}\n{target}\n{source}".encode()).digest()
+
+    return tuple(sorted(sources, key=ticket))
+
+
+def many_to_one_table(results: Results) -> pd.DataFrame:
+    """What the k first sources of each chooser give together, k = 1 (the transfer itself) to the largest.
+
+    The first pick by truth has the highest of many noisy accuracies, so its gain by further sources is underrated.
+
+    Returns:
+        Columns target, mode, chooser, k, sources (joined by `` + ``), accuracy (mean over seeds; NaN where a seed is
+        missing), gain (accuracy minus that of k = 1) and step (accuracy minus that of k - 1).
+    """
+    columns = ["target", "mode", "chooser", "k", "sources", "accuracy", "gain", "step"]
+    if results.job.many_to_one is None:
+        return pd.DataFrame(columns=columns)
+    fused = _fused(results.frames["fusions"], len(results.job.seeds))
+    rows = []
+    for mode in results.modes:
+        truth = results.truth(mode).T
+        for target, chosen in picks_by_target(results, mode, results.targets).items():
+            for chooser, order in chosen.items():
+                accuracy = _accuracies(order, truth[target], fused, (target, mode))
+                for k in range(1, len(order) + 1):
+                    gain = accuracy[k - 1] - accuracy[0]
+                    step = accuracy[k - 1] - accuracy[k - 2] if k > 1 else 0.0
+                    names = FUSED.join(sorted(order[:k]))
+                    rows.append((target, mode, chooser, k, names, accuracy[k - 1], gain, step))
+    return pd.DataFrame(rows, columns=columns)
+
+
+def many_to_one_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over targets of `many_to_one_table`, by mode, chooser and k.
+
+    ``gain`` is what k sources add to the first one, ``step`` what the k-th adds to the others; each with its 95 %
+    bootstrap interval over targets (``_low``, ``_high``; NaN for fewer than three targets).
+    """
+    rows = []
+    for (mode, chooser, k), group in table.groupby(["mode", "chooser", "k"], sort=False):
+        known = group.dropna(subset=["accuracy", "gain", "step"])
+        row = {"mode": mode, "chooser": chooser, "k": k, "n_targets": len(known), "accuracy": known["accuracy"].mean()}
+        for name in ("gain", "step"):
+            interval = mean_interval(known[name].to_numpy(float), np.random.default_rng(0))
+            row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        rows.append(row)
+    measures = [f"{name}{end}" for name in ("gain", "step") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["mode", "chooser", "k", "n_targets", "accuracy", *measures])
+
+
+def _fused(fusions: pd.DataFrame, n_seeds: int) -> pd.Series:
+    """Mean accuracy by (target, mode, sources) of the fusions that are there in every seed."""
+    accuracies = fusions.groupby(["target", "mode", "sources"])["accuracy"]
+    return accuracies.mean()[accuracies.count() == n_seeds]
+
+
+def _accuracies(order: tuple[str, ...], truth: pd.Series, fused: pd.Series, where: tuple[str, str]) -> list[float]:
+    """Accuracy of the first 1, 2 .. all sources of an order on a target in a mode."""
+    alone = [float(truth[source]) for source in order[:1]]
+    together = [FUSED.join(sorted(order[:k])) for k in range(2, len(order) + 1)]
+    return alone + [float(fused.get((*where, names), np.nan)) for names in together]

@@ -1,0 +1,164 @@
+"""Everything a study found so far, as tables of targets x sources; and as files for other programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from pathlib import Path
+
+import pandas as pd
+
+from medtrans.config import StudyJob
+from medtrans.errors import StudyError, did_you_mean
+from medtrans.studies.pieces import SCRATCH
+from medtrans.studies.plan import MODES, NO_FILTER, transfer_modes
+from medtrans.studies.store import Store
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a store held at one moment.
+
+    Tables are targets (rows) x sources (columns), in the order of the job, all of them, NaN where nothing is known.
+
+    Attributes:
+        job: the study.
+        frames: by table of the store (see ``store.TABLES``), and "pieces".
+        versions: of the packages that the numbers depend on.
+        began: when the study began, in UTC.
+    """
+
+    job: StudyJob
+    frames: Mapping[str, pd.DataFrame]
+    versions: Mapping[str, str]
+    began: str
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """Read a store, also while the study runs; StudyError if that cannot be."""
+        with Store.read(path) as store:
+            return cls(store.job, store.frames(), store.versions, store.began)
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """Names, in the order of the job."""
+        return tuple(self.job.target_groups())
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names, in the order of the job."""
+        return tuple(self.job.source_groups())
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Those of head and full that have results."""
+        found = set(self.frames["transfers"]["mode"])
+        return tuple(mode for mode in transfer_modes(self.job) if mode in found)
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Names, in the order of the job."""
+        return tuple(self.job.samplers)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names, in the order of the job."""
+        return self.job.metrics
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Names; "none" (no filter) comes first."""
+        return (NO_FILTER, *self.job.filters)
+
+    def truth(self, mode: str) -> pd.DataFrame:
+        """Mean Dice over the seeds, in [0, 1]; NaN where a seed is missing."""
+        return _mean(list(self.truth_by_seed(mode).values()))
+
+    def truth_by_seed(self, mode: str) -> dict[int, pd.DataFrame]:
+        """Dice after transfer with each seed, in [0, 1]; NaN where it is missing."""
+        _check_known("mode", mode, MODES)
+        transfers = self.frames["transfers"]
+        transfers = transfers[transfers["mode"] == mode]
+        return {seed: self._table(transfers[transfers["seed"] == seed], "accuracy") for seed in self.job.seeds}
+
+    def scratch(self) -> pd.Series:
+        """Mean Dice over the seeds of training without a source, by target; only targets with all seeds."""
+        transfers = self.frames["transfers"]
+        accuracy = transfers[transfers["mode"] == SCRATCH].pivot(index="target", columns="seed", values="accuracy")
+        by_seed = accuracy.reindex(index=list(self.targets), columns=list(self.job.seeds)).astype("float64")
+        return by_seed.mean(axis=1, skipna=False).dropna().rename("accuracy")
+
+    def scores(self, sampler: str, metric: str) -> pd.DataFrame:
+        """Mean score over the repetitions, higher is better; NaN where it is missing."""
+        _check_known("sampler", sampler, self.samplers)
+        _check_known("metric", metric, self.metrics)
+        means = self._mean_scores
+        return self._table(means[(means["sampler"] == sampler) & (means["metric"] == metric)], "value")
+
+    @cached_property
+    def _mean_scores(self) -> pd.DataFrame:
+        names = ["sampler", "metric", "target", "source"]
+        return self.frames["scores"].groupby(names, sort=False)["value"].mean().reset_index()
+
+    def kept(self, filter: str) -> pd.DataFrame:
+        """Whether a filter leaves the source as a candidate; also where it said nothing. "none": all of them."""
+        _check_known("filter", filter, self.filters)
+        candidates = self.frames["candidates"]
+        dropped = candidates[(candidates["filter"] == filter) & ~candidates["kept"]].assign(dropped=1.0)
+        return self._table(dropped, "dropped").isna()
+
+    def _table(self, rows: pd.DataFrame, values: str) -> pd.DataFrame:
+        table = rows.pivot(index="target", columns="source", values=values)
+        return table.reindex(index=list(self.targets), columns=list(self.sources)).astype("float64")
+
+
+def export_csv(results: Results, folder: Path) -> None:
+    """Write each table as a CSV file of its name; numbers are written so that they read back equal.
+
+    Raises:
+        StudyError: a file cannot be written.
+    """
+    _export(results, folder, "csv", lambda frame, path: frame.to_csv(path, index=False, lineterminator="\n"))
+
+
+def export_parquet(results: Results, folder: Path) -> None:
+    """Write each table as a Parquet file of its name.
+
+    Raises:
+        StudyError: pyarrow is not installed, or a file cannot be written.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise StudyError("Parquet files need pyarrow; run 'pip install medtrans[parquet]', or export CSV") from error
+    _export(results, folder, "parquet", lambda frame, path: frame.to_parquet(path, engine="pyarrow", index=False))
+
+
+def _export(results: Results, folder: Path, suffix: str, write: Callable[[pd.DataFrame, Path], None]) -> None:
+    for table, frame in results.frames.items():
+        path = folder / f"{table}.{suffix}"
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write(frame, temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise StudyError(
+                f"{path}: cannot be written ({error.strerror}); choose another folder or free space"
+            ) from error
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _mean(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Cell by cell; NaN where one is."""
+    return reduce(pd.DataFrame.add, tables) / len(tables)
+
+
+def _check_known(what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise StudyError(f"unknown {what} '{name}' in this study; {did_you_mean(name, known)}")

@@ -1,0 +1,69 @@
+"""How well does each metric rank the sources, by sampler, and how well can anything?
+
+    python pipelines/agreement_table.py [runs/study-open-ms]
+
+Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick, in Dice. Then, by
+target, the Spearman correlation of every metric with the first sampler, beside the ceiling; and what the filters change.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from _common import markdown, read_study, with_mean
+
+from medtrans.report.study_text import MODE_NAMES
+from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
+from medtrans.studies.plan import NO_FILTER
+
+COLUMNS = {
+    "kendall": "Kendall",
+    "footrule": "footrule",
+    "regret": "regret",
+    "gain_first": "gain of first pick",
+    "share_of_ceiling": "share of ceiling",
+}
+
+
+def main() -> None:
+    """Three tables for each mode."""
+    results = read_study(__doc__).results
+    agreements, ceilings = agreement_table(results), ceiling_table(results)
+    summaries, possible = summary(agreements, ceilings), ceiling_summary(ceilings)
+    for mode in results.modes:
+        rows = summaries[summaries["mode"] == mode]
+        ceiling = possible[possible["mode"] == mode].iloc[0]
+        print(f"\n## {MODE_NAMES[mode]}\n")
+        print(
+            f"Ceiling {ceiling['ceiling']:.3f} (agreement of two single seeds {ceiling['between_seeds']:.3f}); noise "
+            f"{ceiling['noise']:.4f} Dice (median); the best source gives {ceiling['gain_of_best']:.3f} Dice more than a "
+            f"random one.\n\n### Means over {len(results.targets)} targets, no filter\n"
+        )
+        print(markdown(means(rows[rows["filter"] == NO_FILTER], ["metric", "sampler"])))
+        print(f"\n### Spearman by target, sampler {results.samplers[0]}, no filter\n")
+        print(markdown(by_target(agreements[agreements["mode"] == mode], ceilings, results.samplers[0]), digits=2))
+        print(f"\n### With filters, sampler {results.samplers[0]}\n")
+        chosen = rows[(rows["sampler"] == results.samplers[0]) & rows["metric"].isin(["h_score", "otce_sim"])]
+        print(markdown(means(chosen, ["metric", "filter"])))
+
+
+def means(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Spearman with its interval, and the other columns, of each way to rank; best first within a key."""
+    rows = rows.sort_values("spearman", ascending=False, na_position="last")
+    index = pd.Index([", ".join(names) for names in rows[keys].itertuples(index=False)], name=", ".join(keys))
+    spearman = [f"{r.spearman:.3f} [{r.spearman_low:.3f}, {r.spearman_high:.3f}]" for r in rows.itertuples()]
+    return pd.DataFrame({"Spearman": spearman}, index=index).join(
+        rows[list(COLUMNS)].set_axis(index).rename(columns=COLUMNS)
+    )
+
+
+def by_target(agreements: pd.DataFrame, ceilings: pd.DataFrame, sampler: str) -> pd.DataFrame:
+    """Target x metric, with the ceiling as the last column, and the means."""
+    chosen = agreements[(agreements["sampler"] == sampler) & (agreements["filter"] == NO_FILTER)]
+    table = chosen.pivot(index="target", columns="metric", values="spearman")
+    table = table.reindex(index=chosen["target"].unique(), columns=chosen["metric"].unique())
+    of_mode = ceilings[ceilings["mode"].isin(chosen["mode"])].set_index("target")
+    return with_mean(table.assign(ceiling=of_mode["ceiling"]))
+
+
+if __name__ == "__main__":
+    main()

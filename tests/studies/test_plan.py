@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain, groupby
+from typing import Any
+
+import pytest
+
+from medtrans.config import StudyJob
+from medtrans.errors import ConfigError
+from medtrans.studies import plan as planning
+from medtrans.studies.pieces import Piece
+from medtrans.studies.plan import candidates, plan, plan_fusions
+from medtrans.studies.results import Results
+from tests.studies.conftest import SOURCES, TARGETS, JobMaker
+
+DATA = {"format": "folder", "root": "nowhere"}
+
+
+def test_the_waves_of_the_tiny_study(tiny_job: StudyJob) -> None:
+    trainings, rest = plan(tiny_job)
+    assert trainings == [Piece("train", (source,)) for source in SOURCES]
+    # One target bears a source's name: 3 + 4 + 4 = 11 pairs, each in 2 modes with 2 seeds; scratch 3 targets x 2 seeds.
+    assert Counter(piece.kind for piece in rest) == {"filter": 3, "score": 11, "transfer": 11 * 2 * 2 + 3 * 2}
+    assert Counter(piece.mode for piece in rest if piece.kind == "transfer") == {"head": 22, "full": 22, "scratch": 6}
+    keys = [piece.key for piece in chain(trainings, rest)]
+    assert len(set(keys)) == len(keys)
+
+
+def test_the_pieces_of_one_target_come_together_and_in_order(make_job: JobMaker) -> None:
+    _, rest = plan(make_job(transfer={"full": None}))
+    assert [target for target, _ in groupby(rest, key=lambda piece: piece.target)] == list(TARGETS)
+    target = TARGETS[0]
+    others = SOURCES[:3]  # the fourth is the target's own
+    assert [piece for piece in rest if piece.target == target] == [
+        Piece("filter", target=target),
+        *[Piece("score", (source,), target) for source in others],
+        *[Piece("transfer", (source,), target, "head", seed) for source in others for seed in (0, 1)],
+        *[Piece("transfer", (), target, "scratch", seed) for seed in (0, 1)],
+    ]
+
+
+def test_the_own_task_is_a_candidate_only_if_asked_for(make_job: JobMaker) -> None:
+    assert candidates(make_job(), "b/T1/GM") == list(SOURCES[:3])
+    assert candidates(make_job(), "b/T1/WM") == list(SOURCES)
+    assert candidates(make_job(same_task=True), "b/T1/GM") == list(SOURCES)
+    _, rest = plan(make_job(same_task=True))
+    assert Counter(piece.kind for piece in rest)["score"] == 12
+
+
+def test_what_is_left_out_has_no_pieces(make_job: JobMaker) -> None:
+    _, rest = plan(make_job(transfer={"head": None, "scratch": None}, filters={}))
+    assert {(piece.kind, piece.mode) for piece in rest} == {("score", ""), ("transfer", "full")}
+
+
+@pytest.mark.parametrize(
+    ("domain", "n_pairs"),
+    [("b", 10_000), ("a", 9_900)],  # other tasks; the same tasks, each without its own source
+)
+def test_a_hundred_sources_on_a_hundred_targets(make_job: JobMaker, domain: str, n_pairs: int) -> None:
+    digits = "{0,1,2,3,4,5,6,7,8,9}"
+    tasks = f"M{digits}/S{digits}"
+    job = make_job(
+        sources=[{"tasks": [f"a/{tasks}"], "data": DATA}], targets=[{"tasks": [f"{domain}/{tasks}"], "data": DATA}]
+    )
+    trainings, rest = plan(job)
+    assert len(trainings) == 100
+    assert len(rest) == 100 + n_pairs + n_pairs * 2 * 2 + 100 * 2  # filter, score, head and full, scratch
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filters": {"none": {}}}, "filters: the name 'none' stands for no filter, which is always compared"),
+        ({"metrics": ["hscore"]}, "metrics: unknown metric 'hscore'; did you mean 'h_score'?"),
+        ({"metrics": ["h_score", "leep", "h_score"]}, "metrics: h_score is there twice"),
+        ({"seeds": [3, 3]}, "seeds: 3 is there twice"),
+        ({"metrics": ["leep", "otce_sim"]}, "many_to_one.metrics: 'h_score' is not among the metrics"),
+        ({"transfer": {"head": None, "full": None}}, "transfer: head and full are both null"),
+        ({"sources": [{"tasks": ["a/T1/GM", "a/T1/GM"], "data": DATA}]}, "sources: task 'a/T1/GM' is there twice"),
+        ({"targets": [{"tasks": ["a/T1/GM", "a/T1/{GM,WM}"], "data": DATA}]}, "targets: task 'a/T1/GM' is there twice"),
+        ({"sources": [{"tasks": ["a/T1/GM + WM"], "data": DATA}]}, "sources: 'a/T1/GM + WM': ' + ' stands between"),
+        ({"sources": [{"tasks": ["b/T1/GM"], "data": DATA}]}, "targets: 'b/T1/GM' has no source but its own"),
+    ],
+)
+def test_a_study_that_cannot_be(make_job: JobMaker, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        plan(make_job(**changes))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_fusions_are_the_picked_sets_each_once(tiny_job: StudyJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c, d = SOURCES
+    picked = {
+        ("b/T1/GM", "head"): {"h_score": (c, b, a), "truth": (b, c), "random": (a, b, c)},
+        ("b/T1/WM", "full"): {"h_score": (d,), "truth": (), "random": (d, a)},
+    }
+    monkeypatch.setattr(planning, "picks", lambda results, target, mode: picked.get((target, mode), {}))
+    results: Any = object()  # only picks looks into it
+    assert plan_fusions(tiny_job, results) == [
+        Piece("fuse", sources, target, mode, seed)
+        for target, mode, sources in [
+            ("b/T1/GM", "head", (a, b)),  # random's two
+            ("b/T1/GM", "head", (b, c)),  # h_score's two, and truth's
+            ("b/T1/GM", "head", (a, b, c)),  # h_score's three, and random's
+            ("b/T1/WM", "full", (a, d)),  # one source alone is no fusion
+        ]
+        for seed in (0, 1)
+    ]
+
+
+def test_fusions_of_a_finished_study(tiny_job: StudyJob, filled_store: Any) -> None:
+    """By h_score and by truth the sources rank d, c, b, a; where d is the target's own, c, b, a."""
+    a, b, c, d = SOURCES
+    fusions = plan_fusions(tiny_job, Results.read(filled_store))
+    assert len(set(fusions)) == len(fusions)
+    for target, best in zip(TARGETS, [(c, b, a), (d, c, b), (d, c, b)], strict=True):
+        by_target = [piece for piece in fusions if piece.target == target]
+        assert {tuple(sorted(best[:2])), tuple(sorted(best))} <= {piece.sources for piece in by_target}
+        sets = {piece.sources for piece in by_target}
+        assert len(sets) <= 4  # two and three sources, by rank and at random
+        assert len(by_target) == len(sets) * 2 * 2  # modes and seeds
+        assert all(set(sources) <= set(candidates(tiny_job, target)) for sources in sets)
+        assert all(list(sources) == sorted(sources) for sources in sets)
+
+
+def test_no_fusions_without_many_to_one(make_job: JobMaker, filled_store: Any) -> None:
+    assert plan_fusions(make_job(many_to_one=None), Results.read(filled_store)) == []
