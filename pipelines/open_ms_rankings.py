@@ -21,7 +21,7 @@ from medtrans.sources import Pool
 DATA = Path("../shared/data/open-ms")
 POOL = Path("runs/open-ms/pool")
 METRICS = ("h_score", "otce_sim")
-SAMPLER = SamplerSettings(kind="boundary", band_mm=4.0, n_pixels=10_000, repetitions=10)
+SAMPLER = SamplerSettings(kind="boundary", band_mm=4.0, n_pixels=10_000, repetitions=10, outside=0)
 PREPROCESSING = PreprocessingSettings(dimensions=2, spacing_mm=1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medtrans.config.differences import differences
 from medtrans.config.jobs import RankJob, TrainJob
 from medtrans.config.load import load_settings
 from medtrans.config.settings import (
@@ -43,6 +44,7 @@ __all__ = [
     "TrainJob",
     "TrainingSettings",
     "TransferSettings",
+    "differences",
     "expand_braces",
     "load_settings",
 ]

@@ -49,9 +49,9 @@ class TransferSettings(Settings):
     """What is measured: how each source is transferred, for each seed. ``null`` leaves a mode out."""
 
     head: TrainingSettings | None = TrainingSettings(
-        steps=200, steps_per_epoch=200, batch_size=4, learning_rate=3e-2, augment=False
+        steps=200, steps_per_epoch=200, batch_size=4, learning_rate=0.1, augment=False
     )
-    full: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4, learning_rate=1e-3)
+    full: TrainingSettings | None = TrainingSettings(steps=50, steps_per_epoch=50, batch_size=4, learning_rate=1e-3)
     scratch: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from medtrans.config import differences
 from medtrans.errors import TrainingError
 
 
@@ -69,26 +70,6 @@ class Checkpoint:
     def remove(self) -> None:
         """Delete the file, if there is one."""
         self.path.unlink(missing_ok=True)
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What changed between two mappings of JSON values, for an error message; empty if nothing did.
-
-    >>> differences({"training": {"steps": 600, "seed": 0}}, {"training": {"steps": 300, "seed": 0}})
-    'training.steps: 600, now 300'
-    """
-    return ", ".join(_changes(before, now, ""))
-
-
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[str]:
-    found = []
-    for key in dict.fromkeys((*before, *now)):
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            found += _changes(old, new, f"{where}{key}.")
-        elif old != new:
-            found.append(f"{where}{key}: {old}, now {new}")
-    return found
 
 
 def _one_line(error: Exception) -> str:

@@ -18,12 +18,13 @@ from medtrans.config import (
     SamplerSettings,
     SignatureSettings,
     TrainingSettings,
+    differences,
 )
 from medtrans.data.statistics import intensity_quantiles, mean_shape
 from medtrans.errors import BundleError, TrainingError
 from medtrans.features import extract_features
 from medtrans.learning.batches import is_structure
-from medtrans.learning.checkpoint import Checkpoint, differences
+from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import dice_score
 from medtrans.learning.loop import Descent, Progress, descend
 from medtrans.networks import build_network, network_definition, resolve_device, size_divisor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_t
 from medtrans.studies.evidence import evidence_json
 from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
 from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results, export_csv
+from medtrans.studies.results import Results, export_csv, export_parquet
 
 
 def write_study_report(results: Results, folder: Path) -> list[Path]:
-    """Write the page, the evidence for rankings and all tables as CSV; also of a study that is not complete.
+    """Write the page, the evidence for rankings and all tables; also of a study that is not complete.
+
+    Tables are CSV files; those of the store also Parquet files, where pyarrow is installed.
 
     Args:
         results: of the study.
@@ -59,12 +62,16 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
     }
     texts = {
         folder / "report.html": study_html(results, findings, many_to_one_summary(fusions)),
-        folder / "evidence.json": evidence_json(results),
+        folder / "evidence.json": evidence_json(results, findings.agreements),
         **{folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
     }
     write_texts(texts)
     export_csv(results, folder)
-    return [*texts, *(folder / f"{table}.csv" for table in results.frames)]
+    kinds = ["csv"]
+    if find_spec("pyarrow"):
+        export_parquet(results, folder)
+        kinds.append("parquet")
+    return [*texts, *(folder / f"{table}.{kind}" for kind in kinds for table in results.frames)]
 
 
 def find(results: Results) -> Findings:

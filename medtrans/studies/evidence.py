@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from medtrans.studies.results import Results
 
 
-def evidence(results: Results) -> Evidence:
+def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Evidence:
     """The findings by the study's first sampler, of every mode, metric and filter that can be judged on 3 targets.
 
-    The study is named after the folder of its output.
+    The study is named after the folder of its output. ``agreements`` is `agreement_table`, where it is at hand.
     """
     job = results.job
     name = job.output.resolve().name
-    table = agreement_table(results)
+    table = agreement_table(results) if agreements is None else agreements
     table = table[(table["sampler"] == results.samplers[0]) & (table["note"] == "")]
     findings = []
     for (mode, metric, filter_name), group in table.groupby(["mode", "metric", "filter"], sort=False):
@@ -46,9 +46,9 @@ def evidence(results: Results) -> Evidence:
     )
 
 
-def evidence_json(results: Results) -> str:
+def evidence_json(results: Results, agreements: pd.DataFrame | None = None) -> str:
     """`evidence` as the text of a file that ``evidence`` of ``medtrans rank`` reads."""
-    return evidence(results).model_dump_json(indent=2) + "\n"
+    return evidence(results, agreements).model_dump_json(indent=2) + "\n"
 
 
 def _gain(judged: pd.DataFrame) -> dict[str, float]:

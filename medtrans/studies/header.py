@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from medtrans.config import StudyJob
+from medtrans.config import StudyJob, differences
 from medtrans.errors import StudyError
 
 
@@ -42,7 +42,7 @@ def read_header(connection: sqlite3.Connection, path: Path) -> tuple[StudyJob, d
     """
     job, versions, began = connection.execute("SELECT job, versions, began FROM study").fetchone()
     try:
-        return StudyJob.model_validate(json.loads(job)), json.loads(versions), began
+        return StudyJob.model_validate_json(job), json.loads(versions), began
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise StudyError(
@@ -77,8 +77,6 @@ def _versions() -> dict[str, str]:
 
 
 def _check_unchanged(path: Path, identity: Mapping[str, Any], job: StudyJob) -> None:
-    from medtrans.learning.checkpoint import differences  # brings torch along, which readers can do without
-
     if changes := differences(_numbered(identity), _numbered(json.loads(json.dumps(job.identity())))):
         raise StudyError(
             f"{path}: the settings changed since the study began ({changes}); "
