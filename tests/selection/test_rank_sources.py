@@ -79,7 +79,7 @@ def pool(root):
 
 @pytest.fixture(scope="module")
 def ranking(pool):
-    filters = FilterSettings(max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
+    filters = FilterSettings(modality=True, max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
     return rank_sources(TARGET, pool, sampler=SAMPLER, filters=filters, exclude=["nobody"], seed=7, device="cpu")
 
 
@@ -126,7 +126,7 @@ def test_values_are_the_metric_of_the_network_at_the_sampled_pixels(ranking, poo
 
 
 def test_the_same_seed_gives_the_same_ranking_bit_for_bit(ranking, pool):
-    filters = FilterSettings(max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
+    filters = FilterSettings(modality=True, max_modality_distance=1, min_shape_similarity=0.2, min_pool=1)
     arguments = {"sampler": SAMPLER, "filters": filters, "exclude": ["nobody"], "device": "cpu"}
     again = rank_sources(TARGET, pool, seed=7, **arguments)
     assert again == ranking
@@ -175,7 +175,7 @@ def test_a_source_that_a_filter_drops_is_never_loaded(tmp_path):
     bundle(tmp_path, "there/CT/square", 5, shift=40.0)
     (tmp_path / "there/CT/square/models/model.pt").write_bytes(b"not weights")
     ranking = rank_sources(
-        TARGET, Pool(tmp_path), sampler=SAMPLER, filters=FilterSettings(max_modality_distance=1, min_pool=1)
+        TARGET, Pool(tmp_path), sampler=SAMPLER, filters=FilterSettings(modality=True, max_modality_distance=1, min_pool=1)
     )
     assert [dropped.source for dropped in ranking.dropped] == ["there/CT/square"]
     assert ranking.missing == ()
