@@ -175,7 +175,10 @@ def test_a_source_that_a_filter_drops_is_never_loaded(tmp_path):
     bundle(tmp_path, "there/CT/square", 5, shift=40.0)
     (tmp_path / "there/CT/square/models/model.pt").write_bytes(b"not weights")
     ranking = rank_sources(
-        TARGET, Pool(tmp_path), sampler=SAMPLER, filters=FilterSettings(modality=True, max_modality_distance=1, min_pool=1)
+        TARGET,
+        Pool(tmp_path),
+        sampler=SAMPLER,
+        filters=FilterSettings(modality=True, max_modality_distance=1, min_pool=1),
     )
     assert [dropped.source for dropped in ranking.dropped] == ["there/CT/square"]
     assert ranking.missing == ()
