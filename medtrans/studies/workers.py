@@ -80,11 +80,14 @@ class LocalThreads:
     def __init__(self, count: int | None = None, threads: int = 1) -> None:
         self.count = count or max(1, usable_cores() // threads)
         self._threads = threads
+        self._restore: Callable[[], None] | None = None
 
     def open(self) -> Executor:
         """Start a thread. Modules are loaded before: threads that import at the same time may see half of one."""
         import medtrans.studies.work  # noqa: F401
 
+        if self._restore is None:
+            self._restore = _limit_threads(self._threads)
         return ThreadPoolExecutor(1, initializer=_limit_threads, initargs=(self._threads,))
 
     def submit(self, executor: Executor, piece: Callable[[], Result], *, needs_gpu: bool) -> Future[Result]:
@@ -96,7 +99,10 @@ class LocalThreads:
         executor.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Give torch and BLAS their own numbers of threads back."""
+        if self._restore is not None:
+            self._restore()
+            self._restore = None
 
 
 class DaskWorkers:
@@ -192,12 +198,20 @@ def _end_with(leash: Connection) -> None:
     os._exit(1)
 
 
-def _limit_threads(threads: int) -> None:
+def _limit_threads(threads: int) -> Callable[[], None]:
+    """Limit torch and BLAS in this thread and those that it starts; returns what takes the limits away again."""
     import torch
     from threadpoolctl import threadpool_limits
 
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    threadpool_limits(threads)
+    limits = threadpool_limits(threads)
+
+    def restore() -> None:
+        torch.set_num_threads(before)
+        limits.restore_original_limits()
+
+    return restore
 
 
 @contextmanager

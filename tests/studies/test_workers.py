@@ -11,6 +11,7 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 from medtrans.config import ExecutorSettings
 from medtrans.studies.run import run_study
@@ -104,3 +105,13 @@ def test_as_many_workers_as_cores_allow(kind, threads):
     workers = workers_for(ExecutorSettings(kind=kind, threads=threads))
     assert workers.count == max(1, usable_cores() // threads)
     assert workers_for(ExecutorSettings(kind=kind, workers=5, threads=threads)).count == 5
+
+
+def test_threads_give_torch_its_own_number_back():
+    before = torch.get_num_threads()
+    workers = LocalThreads(1, threads=before + 1)
+    executor = workers.open()
+    assert executor.submit(torch.get_num_threads).result() == before + 1
+    workers.end(executor)
+    workers.close()
+    assert torch.get_num_threads() == before
