@@ -208,8 +208,8 @@ def _limit_threads(threads: int) -> Callable[[], None]:
     limits = threadpool_limits(threads)
 
     def restore() -> None:
-        torch.set_num_threads(before)
         limits.restore_original_limits()
+        torch.set_num_threads(before)  # last, because BLAS may share torch's OpenMP
 
     return restore
 
