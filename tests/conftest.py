@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import pytest
-import torch
 
-
-@pytest.fixture(autouse=True)
-def as_many_threads_as_before() -> Iterator[None]:
-    """Results depend on the number of torch's threads in their last digits, and threads of a study limit it."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+# One thread, here and in the processes that tests start: bits depend on how many there are. Before torch is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

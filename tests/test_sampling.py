@@ -395,6 +395,7 @@ def test_the_share_stays_where_the_band_holds_fewer_pixels_than_asked_for():
     for chosen in sample.repetitions:
         assert (sample.position[chosen, 1] >= 6).sum() == 20
         assert len(chosen) == 80
+        np.testing.assert_array_equal(chosen, sample.repetitions[0])  # no repetition feigns to be another sample
 
 
 def test_images_without_an_outside_give_all_pixels_from_inside():

@@ -30,8 +30,9 @@ class Findings:
     ceiling_means: pd.DataFrame
 
     def best(self, mode: str) -> pd.Series | None:
-        """The row of `summaries` with the highest mean Spearman correlation; None if there is no agreement."""
+        """The row of `summaries` with the highest mean Spearman correlation, of those judged on the most targets."""
         rows = self.summaries[(self.summaries["mode"] == mode) & self.summaries["spearman"].notna()]
+        rows = rows[rows["n_targets"] == rows["n_targets"].max()]
         return None if rows.empty else rows.iloc[int(rows["spearman"].to_numpy(float).argmax())]
 
     def ceiling(self, mode: str) -> pd.Series:

@@ -83,12 +83,14 @@ def sample_pixels(
     parts = [(found, n_inside)]
     if beyond is not None:  # its share stays what it is where the band holds fewer pixels than asked for
         parts.append((beyond, min(round(outside / (1 - outside) * min(n_inside, len(found))), n_pixels - n_inside)))
-    drawn = [_draw(candidates, count, repetitions, rng) for candidates, count in parts if count]
+    # Where every pixel inside is drawn each time, other air would only feign that the samples differ.
+    n_draws = 1 if len(found) <= n_inside else repetitions
+    drawn = [_draw(candidates, count, n_draws, rng) for candidates, count in parts if count]
     return PixelSample(
         case_index=np.concatenate([part.case_index for part in drawn]),
         position=np.concatenate([part.position for part in drawn]),
         label=np.concatenate([part.label for part in drawn]),
-        repetitions=_joined(drawn),
+        repetitions=_joined(drawn) * (repetitions // n_draws),
         notes=found.notes + _shortage_notes(found, n_inside, balance_classes),
     )
 

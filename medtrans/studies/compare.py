@@ -30,6 +30,7 @@ from medtrans.agreement import (
 from medtrans.agreement.measures import Measure
 from medtrans.errors import MetricError
 from medtrans.studies.ceiling import FEWEST, ceiling
+from medtrans.studies.plan import NO_FILTER
 
 if TYPE_CHECKING:
     from medtrans.studies.results import Results
@@ -71,12 +72,15 @@ def agreement_table(results: Results) -> pd.DataFrame:
         truth, by_seed = results.truth(mode).T, [table.T for table in results.truth_by_seed(mode).values()]
         for filter_name in results.filters:
             kept = results.kept(filter_name).T
+            run = results.targets if filter_name == NO_FILTER else results.filtered(filter_name)
             for sampler in results.samplers:
                 for metric in results.metrics:
                     scores = results.scores(sampler, metric).T
                     for target in results.targets:
                         seeds = [table[target] for table in by_seed]
                         row = agreement(scores[target], truth[target], kept[target], seeds)
+                        if not row["note"] and target not in run:
+                            row |= {**dict.fromkeys([*MEASURES, ONE_SEED], np.nan), "note": "the filter was not run"}
                         where = (mode, sampler, metric, filter_name)
                         rows.append({**dict(zip(_KEYS, where, strict=True)), "target": target, **row})
     counts = ["n_candidates", "n_unscored", "n_dropped", "note"]
@@ -91,7 +95,7 @@ def agreement(
     said, empirical = scores.reindex(candidates), truth[candidates].to_numpy(float)
     stays = kept.reindex(candidates, fill_value=True).to_numpy(bool)
     places = ranked_places(said.to_numpy(float), stays)
-    note = _why_none(places, empirical)
+    note = _why_none(places, empirical, n_scored=int(np.isfinite(said.to_numpy(float)).sum()))
     row: dict[str, Any] = dict.fromkeys([*MEASURES, ONE_SEED], np.nan)
     if not note:
         row |= {name: _value(measure, places, empirical) for name, measure in MEASURES.items()}
@@ -186,12 +190,12 @@ def ceiling_summary(ceilings: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["mode", "n_targets", *columns, "noise", "spread", "n_unclear"])
 
 
-def _why_none(places: NDArray[np.float64], truth: NDArray[np.float64]) -> str:
+def _why_none(places: NDArray[np.float64], truth: NDArray[np.float64], *, n_scored: int) -> str:
     """Why a target has no agreement; empty where it has one."""
     if len(truth) < FEWEST:
         return f"fewer than {FEWEST} candidates have a truth"
-    if not places.any():
-        return "no candidate has a score"
+    if n_scored < FEWEST:
+        return f"fewer than {FEWEST} candidates have a score" if n_scored else "no candidate has a score"
     if (places == places[0]).all():
         return "all scores tie"
     return "the truth of all candidates ties" if (truth == truth[0]).all() else ""

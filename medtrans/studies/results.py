@@ -110,6 +110,11 @@ class Results:
         dropped = candidates[(candidates["filter"] == filter) & ~candidates["kept"]].assign(dropped=1.0)
         return self._table(dropped, "dropped").isna()
 
+    def filtered(self, filter: str) -> frozenset[str]:
+        """The targets for which a filter was run."""
+        candidates = self.frames["candidates"]
+        return frozenset(candidates.loc[candidates["filter"] == filter, "target"])
+
     def _table(self, rows: pd.DataFrame, values: str) -> pd.DataFrame:
         table = rows.pivot(index="target", columns="source", values=values)
         return table.reindex(index=list(self.targets), columns=list(self.sources)).astype("float64")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from filelock import FileLock
 from torch import nn
 
-from medtrans.config import SamplerSettings, StudyJob, TrainingSettings
-from medtrans.errors import BundleError, StudyError
+from medtrans.config import SamplerSettings, StudyJob, TrainingSettings, differences
+from medtrans.errors import StudyError
 from medtrans.learning import (
     average_predictions,
     definition_for,
@@ -25,6 +25,7 @@ from medtrans.learning import (
     train_source,
 )
 from medtrans.learning.fine_tune import Mode
+from medtrans.learning.train import UNFINISHED
 from medtrans.metrics.registry import get_metric
 from medtrans.networks import resolve_device, size_divisor
 from medtrans.selection import filter_sources
@@ -62,7 +63,12 @@ def _train(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     (name,) = piece.sources
     with clock("data"):
         task = source_task(job, name)
-    with clock("training"):
+    lock = job.pool_path / UNFINISHED / f"{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(lock),
+        clock("training"),
+    ):  # a run that was killed may have left a worker of a cluster at this training
         source = train_source(
             task,
             pool=job.pool_path,
@@ -209,13 +215,18 @@ def _training(job: StudyJob, piece: Piece) -> TrainingSettings:
 
 
 def _source(job: StudyJob, name: str) -> Source:
-    return read_bundle(job.pool_path / name, name)
+    """A source of the pool; StudyError where it is not the one that this study trained."""
+    source = read_bundle(job.pool_path / name, name)
+    theirs = source.metadata.get("medtrans", {}).get("training", {}).get("settings", {})
+    ours = {name: getattr(job, name).model_dump(mode="json") for name in ("preprocessing", "training")}
+    if changes := differences({name: theirs.get(name) for name in ours}, ours):
+        raise StudyError(
+            f"{job.pool_path / name}: holds a source from other settings ({changes}); "
+            "restore the study's pool, or choose another output for a new study"
+        )
+    return source
 
 
 def _trained(job: StudyJob, names: Iterable[str]) -> list[Source]:
     """Those of the sources that are in the pool; the others could not be trained."""
-    found = []
-    for name in names:
-        with suppress(BundleError):
-            found.append(_source(job, name))
-    return found
+    return [_source(job, name) for name in names if (job.pool_path / name).exists()]

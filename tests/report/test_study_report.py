@@ -145,7 +145,8 @@ def test_the_answer_tells_what_ranks_best_and_what_it_gains(results, findings, t
     assert "100% of the ceiling 1.00" in told
     assert "gives 0.133 [0.100…0.150] more Dice than a random pick; the best source would give 0.133 more" in told
     assert "on 3 of 3 targets the best source stands out" in told
-    assert "not clearly worse: h_score (filter default)." in told
+    # otce_sim has too few scores on one target: on the two others, chance cannot be told from a difference
+    assert "not clearly worse: otce_sim (no filter), h_score (filter default), otce_sim (filter default)." in told
     words = words_of(text)
     assert "h_score ranks the sources best in both modes" in words
     assert "With all layers fine-tuned, h_score" in words

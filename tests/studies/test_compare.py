@@ -80,6 +80,7 @@ def test_a_source_without_a_truth_is_left_out():
     [
         (series(4, 3, 2, 1), series(0.5, 0.4, NAN, NAN), "fewer than 3 candidates have a truth"),
         (series(NAN, NAN, NAN, NAN), TRUTH, "no candidate has a score"),
+        (series(4, 3, NAN, NAN), TRUTH, "fewer than 3 candidates have a score"),
         (series(2, 2, 2, 2), TRUTH, "all scores tie"),
         (series(4, 3, 2, 1), series(0, 0, 0, 0), "the truth of all candidates ties"),
     ],
@@ -208,3 +209,16 @@ def test_ceilings_of_a_study_whose_seeds_differ_by_a_constant(filled_store):
     means = ceiling_summary(ceilings).set_index("mode")
     assert means.loc["head", "gain_of_best"] == pytest.approx(0.4 / 3)
     assert means.loc["head", "n_unclear"] == 0
+
+
+def test_a_filter_that_was_not_run_is_not_taken_for_one_that_drops_nothing(filled_store):
+    results = Results.read(filled_store)
+    candidates = results.frames["candidates"]
+    without = candidates[candidates["target"] != "b/T1/WM"]
+    partly = Results(results.job, {**results.frames, "candidates": without}, results.versions, results.began)
+    table = agreement_table(partly)
+    row = table[(table["target"] == "b/T1/WM") & (table["filter"] == "default") & (table["metric"] == "h_score")].iloc[
+        0
+    ]
+    assert (row["note"], np.isnan(row["spearman"])) == ("the filter was not run", True)
+    assert not table.loc[(table["target"] == "b/T1/WM") & (table["filter"] == "none"), "note"].any()

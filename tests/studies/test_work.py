@@ -233,3 +233,9 @@ def test_what_cannot_be_done_is_one_clear_line(root: Path) -> None:
         run_piece(a_job(root, output="a file"), FULL)
     with pytest.raises(TrainingError, match="holds a source from other settings or data"):
         run_piece(a_job(root, network={"width": 2}), Piece("train", (ONE,)))
+
+
+def test_a_pool_with_sources_of_other_settings_is_refused(root):
+    other = a_job(root, training={"steps": 26, "batch_size": 2, "learning_rate": 0.03})
+    with pytest.raises(StudyError, match=r"training.steps: 25, now 26"):
+        run_piece(other, HEAD)
