@@ -45,19 +45,19 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
     Returns:
         What can be told, NaN for the rest (the spread needs three sources, all that follows from noise two seeds).
 
-        between_seeds: r, what the truth of one seed reaches.
-        ceiling: r_n, the agreement of what metrics are compared with, the mean of n seeds, with itself; 0 for r <= 0,
-            when the order is noise. It is how this package defines the ceiling: so well would a second study agree.
-        attainable: the square root of r_n, the most that can be expected of any metric: one that knows the truth
-            without noise would still be compared with a truth that has some.
-        noise: standard deviation of an accuracy between seeds, pooled over sources, without what a seed adds to all.
-        standard_error: of the difference of two sources' means, noise * sqrt(2 / n).
-        spread: standard deviation of the sources' means; noise / sqrt(n) of it is to be expected from noise alone.
-        gain_of_best: mean of the best source minus the mean of all, the most that a choice can gain.
-        n_like_best: how many other sources are within two standard errors of the best.
-        share_of_close_pairs: pairs of sources that are within two standard errors of each other.
-        n_seeds, n_sources: the shape.
-        verdict: the same in words.
+        - between_seeds: r, what the truth of one seed reaches.
+        - ceiling: r_n, the agreement of what metrics are compared with, the mean of n seeds, with itself; 0 for r <= 0,
+          when the order is noise. It is how this package defines the ceiling: so well would a second study agree.
+        - attainable: the square root of r_n, the most that can be expected of any metric: one that knows the truth
+          without noise would still be compared with a truth that has some.
+        - noise: standard deviation of an accuracy between seeds, pooled over sources, without what a seed adds to all.
+        - standard_error: of the difference of two sources' means, noise * sqrt(2 / n).
+        - spread: standard deviation of the sources' means; noise / sqrt(n) of it is to be expected from noise alone.
+        - gain_of_best: mean of the best source minus the mean of all, the most that a choice can gain.
+        - n_like_best: how many other sources are within two standard errors of the best.
+        - share_of_close_pairs: pairs of sources that are within two standard errors of each other.
+        - n_seeds, n_sources: the shape.
+        - verdict: the same in words.
     """
     n_seeds, n_sources = accuracies.shape
     row: dict[str, Any] = {**dict.fromkeys(_VALUES, np.nan), "n_seeds": n_seeds, "n_sources": n_sources, "verdict": ""}

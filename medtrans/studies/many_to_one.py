@@ -73,7 +73,7 @@ def many_to_one_table(results: Results) -> pd.DataFrame:
     The first pick by truth has the highest of many noisy accuracies, so its gain by further sources is underrated.
 
     Returns:
-        Columns target, mode, chooser, k, sources (joined by `` + ``), accuracy (mean over seeds; NaN where a seed is
+        Columns target, mode, chooser, k, sources (joined by plus signs), accuracy (mean over seeds; NaN where a seed is
         missing), gain (accuracy minus that of k = 1) and step (accuracy minus that of k - 1).
     """
     columns = ["target", "mode", "chooser", "k", "sources", "accuracy", "gain", "step"]
