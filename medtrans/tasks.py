@@ -13,6 +13,9 @@ from medtrans.errors import ConfigError, DataError
 IGNORE_LABEL = 255
 """Label of pixels that are neither sampled, trained on nor scored."""
 
+BACKGROUND = "background"
+"""Name of class 0 where it is all that no structure shows."""
+
 _SYNONYMS = {  # in lower case, without separators
     "T1": ("t1", "t1n", "t1w"),
     "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
@@ -54,7 +57,8 @@ class Case:
 
     Attributes:
         id: unique within a task, for example ``patient07`` or ``patient07/z081``.
-        image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In MRI the background is exactly 0.
+        image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In MRI the background is exactly 0; in a
+            photograph no pixel is 0 in all channels.
         label: uint8, shape ``(*spatial)``: class indices 0..K-1, or ``IGNORE_LABEL``.
         spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 for photographs: pixels).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
@@ -96,7 +100,7 @@ class Task:
     Attributes:
         name: domain, modality and structure.
         cases: at least one, all with the same number of spatial axes and channels.
-        class_names: names of the classes 0..K-1; class 0 is the background in medical tasks.
+        class_names: names of the classes 0..K-1; class 0 is the background where it is called so.
         notes: what a reader should know (slices left out, labels derived ...), one sentence each.
     """
 
@@ -121,6 +125,11 @@ class Task:
     def n_classes(self) -> int:
         """Number of classes K, background included."""
         return len(self.class_names)
+
+    @property
+    def has_background(self) -> bool:
+        """Whether class 0 is all that no structure shows; not so where every pixel belongs to a class of its own."""
+        return self.class_names[0] == BACKGROUND
 
     @property
     def n_channels(self) -> int:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=2**14)]  # of an image, in pixels
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -41,9 +42,10 @@ class Settings(BaseModel):
 class DataSettings(Settings):
     """Where cases come from."""
 
-    format: Literal["iseg", "fets", "brats-2023", "open-ms", "folder"]
+    format: Literal["iseg", "fets", "brats-2023", "open-ms", "cityscapes", "bdd100k", "gta5", "camvid", "folder"]
     root: AnyPath
     cases: tuple[str, ...] | None = None  # None: every labelled case
+    n_cases: Count | None = None  # how many of these, evenly spaced in their order; None: all
     slices: Count | tuple[int, ...] | None = None  # 2D only: how many, or which, slices a case has labels on
     partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
 
@@ -53,6 +55,7 @@ class PreprocessingSettings(Settings):
 
     dimensions: Literal[2, 3] = 2
     spacing_mm: Positive | tuple[Positive, ...] | None = None  # None: as in the file
+    size: tuple[Side, Side] | None = None  # photographs only: height and width in pixels; None: as in the file
 
 
 class NetworkSettings(Settings):

@@ -42,7 +42,8 @@ class TaskGroup(Settings):
 class TargetGroup(TaskGroup):
     """Targets: ``data`` are the few labelled cases, on others it is tested what transfer gives."""
 
-    test_cases: Names | None = None  # None: the slices of the labelled cases that have no labels
+    # None: of slices, those of the labelled subjects without labels; otherwise the cases that data.n_cases leaves
+    test_cases: Names | None = None
 
 
 class TransferSettings(Settings):

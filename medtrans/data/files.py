@@ -86,17 +86,23 @@ def read_label(path: Path, codings: Sequence[Mapping[int, int]]) -> Volume:
     """
     volume = read_volume(path)
     values = _integers(volume)
+    coding = coding_for(path, values, codings)
+    label = np.zeros(volume.voxels.shape, np.uint8)
+    for value in values:
+        if coding[value]:
+            label[volume.voxels == value] = coding[value]
+    return Volume(path, label, volume.affine, volume.oriented)
+
+
+def coding_for(path: Path, values: Sequence[int], codings: Sequence[Mapping[int, int]]) -> Mapping[int, int]:
+    """The first coding that explains all values of a label map; where none does, DataError names the unexpected one."""
     coding = next((coding for coding in codings if coding.keys() >= set(values)), None)
     if coding is None:
         known = set().union(*codings)
         stray = [value for value in values if value not in known]
         expected = " or ".join(str(sorted(coding)) for coding in codings)
         raise DataError(f"{path}: unexpected label value {(stray or values)[-1]}; expected only {expected}")
-    label = np.zeros(volume.voxels.shape, np.uint8)
-    for value in values:
-        if coding[value]:
-            label[volume.voxels == value] = coding[value]
-    return Volume(path, label, volume.affine, volume.oriented)
+    return coding
 
 
 def check_same_grid(case_id: str, image: Volume, label: Volume) -> None:

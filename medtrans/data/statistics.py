@@ -17,12 +17,12 @@ from medtrans.errors import DataError
 from medtrans.tasks import IGNORE_LABEL, Case
 
 GRID = 32
-"""Cells of a mean shape along each axis of the brain's box."""
+"""Cells of a mean shape along each axis of the brain's box, or of a photograph."""
 
 
 @dataclass(frozen=True, eq=False)
 class MeanShape:
-    """Mean foreground over subjects, on a grid stretched over the brain's box.
+    """Mean foreground over subjects, on a grid stretched over the brain's box, or over a photograph.
 
     Attributes:
         values: float32 in [0, 1], shape (G, G, G), or (G, G) for photographs: the part of each cell that is
@@ -39,6 +39,7 @@ def mean_shape(cases: Sequence[Case], *, grid: int = GRID) -> MeanShape:
 
     Foreground is every class but 0 and ``IGNORE_LABEL``. Volumes are pooled to (grid, grid, grid) cells by area; a
     slice with a height fills the one plane it lies in; images without a height (photographs) give a (grid, grid) map.
+    Where class 0 is no background (``Task.has_background``) that says nothing: such tasks have no mean shape.
 
     Raises:
         DataError: no cases, or a mixture of volumes, slices and photographs.
@@ -60,7 +61,7 @@ def mean_shape(cases: Sequence[Case], *, grid: int = GRID) -> MeanShape:
 
 
 def intensity_quantiles(cases: Sequence[Case], n: int = 101) -> NDArray[np.float32]:
-    """Quantiles at levels 0, 1/(n-1) .. 1 of the first channel inside the brain (where the image is not 0).
+    """Quantiles at levels 0, 1/(n-1) .. 1 of the first channel (red, in photographs) where the image is not 0.
 
     The pixels of all cases are pooled. Float32, shape (n,), ascending, in units of the preprocessed image: standard
     deviations from the mean of the brain, for z-scored images. The mean absolute difference of two such arrays is the

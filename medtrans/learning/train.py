@@ -117,7 +117,7 @@ def make_signature(
     statistics = Signature(
         task=task.name,
         n_subjects=len(task.subjects),
-        shape=mean_shape(task.cases),
+        shape=mean_shape(task.cases) if task.has_background else None,
         intensity_quantiles=intensity_quantiles(task.cases),
     )
     if settings.content == "reduced":

@@ -102,8 +102,12 @@ def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: flo
     """Find sources whose structure lies elsewhere, or has another shape, than the target's.
 
     The similarity is `shape_similarity` of the mean foreground shapes. Assumes that both brains lie the same way in
-    their boxes, and that where a structure lies says what it is.
+    their boxes, and that where a structure lies says what it is. A target without a background has no foreground to
+    compare, so no source is judged.
     """
+    if not target.has_background:
+        text = f"{target.name.structure} has no background, and so no mean shape to compare"
+        return [Finding(source.name, text, None) for source in sources]
     shape = mean_shape(target.cases)
     findings = []
     for source in sources:

@@ -113,12 +113,11 @@ A {source.architecture}, trained with medtrans {__version__} as a source to tran
 def _told(signature: Signature | None) -> str:
     if signature is None:
         return "none. Nothing but the weights derives from the data."
+    statistics = "intensity quantiles" if signature.shape is None else "mean shape and intensity quantiles"
     subjects = f"{signature.n_subjects} subject{'s' if signature.n_subjects > 1 else ''}"
     if signature.features is None:
-        return f"reduced. Mean shape and intensity quantiles over {subjects}; nothing of single pixels."
-    return (
-        f"full. Features and labels of {len(signature.features)} pixels of {subjects}, mean shape, intensity quantiles."
-    )
+        return f"reduced: {statistics} over {subjects}; nothing of single pixels."
+    return f"full: features and labels of {len(signature.features)} pixels of {subjects}, {statistics}."
 
 
 def _data_format(source: Description) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Signature:
         features: float32, shape (n, D): penultimate features of the source at n of its training pixels. None where
             they are kept private.
         labels: uint8, shape (n,): the classes of these pixels. None exactly where ``features`` is.
-        shape: mean foreground on a grid over the brain's box.
+        shape: mean foreground on a grid over the brain's box. None for tasks without a background.
         intensity_quantiles: float32, shape (Q,): ascending quantiles of the preprocessed intensities inside the brain.
 
     Raises:

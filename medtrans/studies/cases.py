@@ -13,9 +13,8 @@ import numpy as np
 from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
-from medtrans.learning.batches import is_structure
 from medtrans.sampling import PixelSample, sample_pixels
-from medtrans.tasks import Case, Task
+from medtrans.tasks import IGNORE_LABEL, Case, Task
 
 _TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
 _SAMPLERS = 4  # of each
@@ -36,8 +35,8 @@ def labelled_task(job: StudyJob, target: str) -> Task:
 def held_out_cases(job: StudyJob, target: str) -> tuple[Case, ...]:
     """The cases on which transfer to a target is judged; none of them is a labelled one.
 
-    They are the group's ``test_cases``, all slices of them; where it names none, the slices that hold brain of the
-    labelled subjects.
+    They are the group's ``test_cases``, all slices of them. Where it names none: of slices, those that hold brain of
+    the labelled subjects; of photographs and volumes, the cases that ``n_cases`` leaves.
 
     Raises:
         ConfigError: every case or slice is labelled.
@@ -64,19 +63,27 @@ def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSetti
 
 @lru_cache(maxsize=_TARGETS)
 def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
-    labelled = {case.id for case in _labelled(target, group.data, preprocessing).cases}
-    chosen = group.data.model_copy(update={"cases": group.test_cases or group.data.cases, "slices": None})
+    task = _labelled(target, group.data, preprocessing)
+    of_slices = task.cases[0].height is not None
+    others = task.subjects if of_slices else group.data.cases
+    chosen = group.data.model_copy(update={"cases": group.test_cases or others, "slices": None, "n_cases": None})
     try:
         everything = load_task_from(target, chosen, preprocessing).cases
     except (ConfigError, DataError) as error:
         raise type(error)(f"target '{target}', test cases: {error}") from error
+    labelled = {case.id for case in task.cases}
     rest = tuple(case for case in everything if case.id not in labelled)
     if not rest:
-        what = "slice" if preprocessing.dimensions == 2 else "case"
+        what = "slice" if of_slices else "case"
         raise ConfigError(f"target '{target}': every {what} is labelled, none is left to test on; give test_cases")
-    if not any(is_structure(case.label).any() for case in rest):
+    if not any(_shows_structure(case, task) for case in rest):
         raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
     return rest
+
+
+def _shows_structure(case: Case, task: Task) -> bool:
+    first = 1 if task.has_background else 0
+    return bool(((case.label >= first) & (case.label != IGNORE_LABEL)).any())
 
 
 @lru_cache(maxsize=_TARGETS * _SAMPLERS)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medtrans.errors import DataError, did_you_mean
 from medtrans.tasks import IGNORE_LABEL
@@ -51,6 +54,12 @@ class Dataset:
         structures: by name; a region such as WT is the union of several values.
         codings: for each label map, the ways its values may be written: value in the file to value in ``structures``.
         notes: what a reader should know, one sentence each.
+        photographs: whether images are colour photographs, with one label map of class indices each; otherwise scans.
+        every_class: name of the task of all structures, in their order and without a background; None: there is none.
+        suspect: for photographs, what label maps look like instead of what they should be, half a sentence with what to
+            do, from how often each of the values 0 .. 255 occurs in them; empty where nothing is suspect.
+        skips_misfits: whether a photograph of another size than its label map is left out with a warning, because the
+            data set is known to have such; otherwise it is an error.
     """
 
     root: Path
@@ -58,6 +67,10 @@ class Dataset:
     structures: Mapping[str, Structure]
     codings: Mapping[str, tuple[Mapping[int, int], ...]]
     notes: tuple[str, ...] = ()
+    photographs: bool = False
+    every_class: str | None = None
+    suspect: Callable[[NDArray[np.int64]], str] = lambda counts: ""
+    skips_misfits: bool = False
 
     def __post_init__(self) -> None:
         if not self.cases:
@@ -69,11 +82,19 @@ class Dataset:
         return tuple(dict.fromkeys(modality for case in self.cases for modality in case.images))
 
     def classes(self, structure: str) -> dict[str, Structure]:
-        """The foreground classes of a task by name: one structure, or several joined by ``+``."""
-        names = [structure] if structure in self.structures else structure.split("+")
+        """The classes of a task by name, without the background: all, one structure, or several joined by ``+``.
+
+        A space in a name may be written as a hyphen: ``traffic-light``.
+        """
+        if structure == self.every_class:
+            return dict(self.structures)
+        written = {name.replace(" ", "-"): name for name in self.structures} | {name: name for name in self.structures}
+        names = [structure] if structure in written else structure.split("+")
         for name in names:
-            if name not in self.structures:
-                raise DataError(f"structure '{name}' is not in {self.root}; {did_you_mean(name, self.structures)}")
+            if name not in written:
+                known = [*self.structures, *([self.every_class] if self.every_class else [])]
+                raise DataError(f"structure '{name}' is not in {self.root}; {did_you_mean(name, known)}")
+        names = [written[name] for name in names]
         if len(set(names)) < len(names):
             raise DataError(f"structure '{structure}' names one structure twice; name each once")
         return {name: self.structures[name] for name in names}
