@@ -14,6 +14,7 @@ import torch
 
 from medtrans.learning.loop import Checkpoint
 from tests.cli.jobs import complaint, rank_settings, run, train_settings, write
+from tests.data.tiny_streets import TRAIN_IDS, write_cityscapes
 
 
 @pytest.fixture
@@ -50,6 +51,10 @@ def files_below(folder: Path) -> list[str]:
         ({"trget": "fets-2/FLAIR/ET", "target": None}, "unknown key 'trget'; did you mean 'target'?"),
         ({"target": "fets-2/flair/ET"}, "did you mean 'FLAIR'?"),
         ({"preprocessing": {"spacing_mm": 500.0}}, "spacing_mm 500.0 leaves too few or too many voxels"),
+        ({"preprocessing": {"size": [64, 64]}}, "size is for photographs; leave it out, or set spacing_mm"),
+        ({"preprocessing": {"size": [64]}}, "key 'preprocessing.size.1' is missing; add it"),
+        ({"preprocessing": {"size": [64, 10**6]}}, "key 'preprocessing.size.1': input should be less than or equal to"),
+        ({"preprocessing": {"size": 64}}, "key 'preprocessing.size': expected a list, such as [a, b] (found 64)"),
         ({"preprocessing": {"spacing_mm": 1e-5}}, "spacing_mm 1e-05 leaves too few or too many voxels"),
     ],
 )
@@ -63,6 +68,8 @@ def test_settings_for_ranking(rank_job, changes, said, tmp_path, capsys):
     [
         ("cases", 5, "key 'data.cases': expected a list"),
         ("cases", [], "the list of cases is empty"),
+        ("n_cases", 0, "key 'data.n_cases': input should be greater than or equal to 1 (found 0)"),
+        ("format", "cityscape", "key 'data.format': unknown; did you mean 'cityscapes'?"),
         ("slices", [], "the list of slices is empty"),
         ("slices", -3, "key 'data.slices': input should be greater than or equal to 1 (found -3)"),
         ("root", "x" * 5000, "File name too long"),
@@ -123,6 +130,23 @@ def edit(path: Path, change, shift_mm: float = 0.0) -> None:
     affine = image.affine.copy()
     affine[0, 3] += shift_mm
     nib.save(nib.Nifti1Image(change(np.asarray(image.dataobj)), affine), path)
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "said"),
+    [
+        ("cityscapes-aachn/RGB/19-classes", {}, "no images of city 'aachn' in train or val; did you mean 'aachen'?"),
+        ("cityscapes-aachen/RGB/19-classes", {"label_ids": TRAIN_IDS}, "the labels look like trainIds"),
+        ("cityscapes-aachen/RGB/train", {}, "structure 'train' is empty in all chosen cases"),
+        ("cityscapes-aachen/RGB/trains", {}, "did you mean 'train'?"),
+        ("cityscapes-aachen/RGB/road", {"label_ids": (99,)}, "unexpected label value 99"),
+    ],
+)
+def test_street_scenes_that_are_wrong(rank_job, target, changes, said, tmp_path, capsys):
+    write_cityscapes(tmp_path / "streets", "aachen_000000_000019", **changes)
+    data = {"format": "cityscapes", "root": str(tmp_path / "streets")}
+    assert said in complaint(capsys, *rank_job(target=target, data=data))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_partition_file_that_is_no_text(rank_job, scans, tmp_path, capsys):

@@ -23,6 +23,7 @@ from medtrans.config import (
 from medtrans.errors import TrainingError
 from medtrans.learning import dice_score, train_source
 from medtrans.learning.loop import Progress
+from medtrans.learning.train import make_signature
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Case, Task, TaskName
 
@@ -105,6 +106,17 @@ def test_a_signature_can_be_reduced_or_left_out(tmp_path: Path, content: str) ->
         assert signature.features is None
         assert signature.shape is not None
         assert signature.intensity_quantiles is not None
+
+
+def test_a_task_without_a_background_has_no_mean_shape() -> None:
+    task = a_task()
+    everything = replace(task, class_names=("sky", "disc"))
+    reduced, rng = SignatureSettings(content="reduced"), np.random.default_rng(0)
+    for given, has_shape in ((task, True), (everything, False)):
+        told = make_signature(torch.nn.Identity(), given, reduced, SamplerSettings(), divisor=1, rng=rng)
+        assert told is not None
+        assert (told.shape is not None) == has_shape
+        assert told.intensity_quantiles is not None
 
 
 def test_the_same_seed_gives_the_same_source_in_another_pool(tmp_path: Path) -> None:

@@ -132,6 +132,31 @@ def test_a_shape_of_other_dimensions_cannot_be_compared():
     assert "mean shape: flat" in filtered.notes[0]
 
 
+def street(structure: str, *class_names: str) -> Task:
+    label = np.indices((8, 8))[0].astype(np.uint8) // 4
+    image = np.random.default_rng(0).normal(size=(3, 8, 8)).astype(np.float32)
+    return Task(TaskName("town", "RGB", structure), (Case("a", image, label, (1.0, 1.0)),), class_names)
+
+
+def test_a_target_without_a_background_has_no_region_to_compare():
+    everything, sky = street("2-classes", "road", "sky"), street("sky", "background", "sky")
+    source_of_sky = source("sky", "RGB", sky.cases[0])
+    filtered = filter_sources(everything, [source_of_sky], BOTH)
+    assert filtered.kept == (source_of_sky,)
+    said = "Not filtered, because 2-classes has no background, and so no mean shape to compare: sky."
+    assert filtered.notes == (said,)
+
+
+def test_photographs_with_a_background_are_compared_by_where_the_structure_lies():
+    sky, road = street("sky", "background", "sky"), street("road", "background", "road")
+    road.cases[0].label[:] = 1 - road.cases[0].label
+    findings = roi_analysis(
+        sky, [source("a", "RGB", sky.cases[0]), source("b", "RGB", road.cases[0])], min_similarity=0.9
+    )
+    assert [finding.source for finding in findings] == ["b"]
+    assert findings[0].shortfall is not None
+
+
 def test_the_nearest_to_passing_come_back_up_to_the_smallest_pool():
     shifts = {"far": 3.0, "near": 0.6, "middle": 1.0}
     sources = [source(name, "T2", volume(LEFT, shift)) for name, shift in shifts.items()]

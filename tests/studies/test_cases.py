@@ -19,6 +19,7 @@ from medtrans.sampling import sample_pixels
 from medtrans.studies import cases as module
 from medtrans.studies.cases import held_out_cases, labelled_task, sampled_pixels
 from tests.data.tiny_scans import write_fets
+from tests.data.tiny_streets import write_cityscapes
 
 TARGET = "fets/T1/ET"
 
@@ -102,6 +103,64 @@ def test_pixels_are_those_that_a_ranking_draws(scans: Path) -> None:
         found = sampled_pixels(settings, TARGET, sampler)
         np.testing.assert_array_equal(found.position, expected.position)
         assert all(map(np.array_equal, found.repetitions, expected.repetitions))
+
+
+# Photographs
+
+CITY = "cityscapes-ulm/RGB/road"
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("streets")
+    for number in range(5):
+        write_cityscapes(root, f"ulm_00000{number}_000019")
+    return root
+
+
+def street_job(streets: Path, *, data: dict[str, Any] | None = None, target: str = CITY, **changes) -> StudyJob:
+    files = {"format": "cityscapes", "root": str(streets)}
+    return job(streets, data=files | {"cases": None, "slices": None} | (data or {}), tasks=(target,), **changes)
+
+
+def numbers(cases) -> list[int]:
+    return [int(case.id.split("_")[1]) for case in cases]
+
+
+@pytest.mark.parametrize("target", [CITY, "cityscapes-ulm/RGB/19-classes"])
+def test_photographs_that_are_not_labelled_are_tested_on(streets: Path, target: str) -> None:
+    settings = street_job(streets, data={"n_cases": 2}, target=target)
+    assert numbers(labelled_task(settings, target).cases) == [1, 3]  # the middles of two halves of 0 .. 4
+    assert numbers(held_out_cases(settings, target)) == [0, 2, 4]
+
+
+def test_n_cases_of_named_photographs_leaves_the_others_of_these(streets: Path) -> None:
+    names = [f"ulm_00000{number}_000019" for number in (4, 2, 0)]
+    settings = street_job(streets, data={"cases": names, "n_cases": 1})
+    assert numbers(labelled_task(settings, CITY).cases) == [2]
+    assert numbers(held_out_cases(settings, CITY)) == [4, 0]
+
+
+def test_named_test_photographs(streets: Path) -> None:
+    settings = street_job(streets, data={"n_cases": 1}, test_cases=["ulm_000002_000019", "ulm_000004_000019"])
+    assert numbers(held_out_cases(settings, CITY)) == [4]  # 2 is labelled
+
+
+def test_where_every_photograph_is_labelled_test_cases_must_be_given(streets: Path) -> None:
+    with pytest.raises(ConfigError, match=r"every case is labelled, none is left to test on; give test_cases"):
+        held_out_cases(street_job(streets), CITY)
+
+
+def test_slices_of_fewer_subjects_are_tested_on_their_own_other_slices(scans: Path) -> None:
+    settings = job(scans, data={"cases": ["s1", "s2"], "n_cases": 1})
+    assert ids(labelled_task(settings, TARGET).cases) == ["s2/z003", "s2/z005"]
+    assert ids(held_out_cases(settings, TARGET)) == [f"s2/z{z:03d}" for z in (1, 2, 4, 6, 7, 8, 9, 10)]
+
+
+def test_volumes_that_n_cases_leaves_are_tested_on(scans: Path) -> None:
+    volumes = {"dimensions": 3}
+    data = {"cases": ["s1", "s2"], "n_cases": 1, "slices": None}
+    assert ids(held_out_cases(job(scans, data=data, preprocessing=volumes), TARGET)) == ["s1"]
 
 
 def test_threads_share_what_was_read_once(scans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
