@@ -50,7 +50,7 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
         if image.mode != "RGB" or depth != 8:
             raise DataError(f"{path}: is {_kind(image, depth)}; {_HOW_TO_CONVERT}")
         pixels = np.asarray(image)
-    if (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # the first row spares most the second
+    if (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # one row is enough for nearly all
         colour = tuple(pixels[0, 0].tolist())
         raise DataError(f"{path}: every pixel is {colour}; check the file or leave the case out")
     return pixels

@@ -65,7 +65,7 @@ def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSetti
 def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
     task = _labelled(target, group.data, preprocessing)
     of_slices = task.cases[0].height is not None
-    others = task.subjects if of_slices else group.data.cases
+    others = task.subjects if of_slices and group.data.n_cases else group.data.cases
     chosen = group.data.model_copy(update={"cases": group.test_cases or others, "slices": None, "n_cases": None})
     try:
         everything = load_task_from(target, chosen, preprocessing).cases

@@ -74,6 +74,7 @@ def test_a_city_is_a_domain_wherever_it_lies(cityscapes: Path) -> None:
     assert ids(every) == ["aachen_000000_000019", "aachen_000001_000019", "ulm_000000_000019"]
     assert ids(open_dataset("town", cityscapes, "cityscapes")) == ids(every)
     assert every.modalities == ("RGB",)
+    assert every.notes[-1] == "The images are of all cities: aachen, ulm."
 
 
 def test_a_city_that_is_not_there(cityscapes: Path) -> None:
@@ -236,6 +237,8 @@ def test_a_sequence_is_a_domain_in_whatever_split_it_lies(camvid: Path) -> None:
     for root in (camvid, camvid / "CamVid"):
         assert ids(open_dataset("camvid-0001TP", root)) == ["0001TP_006690", "0001TP_008550"]
         assert ids(open_dataset("camvid", root)) == ["0001TP_006690", "0001TP_008550", "0006R0_f00930"]
+    assert open_dataset("camvid", camvid).notes == ("The images are of all sequences: 0001TP, 0006R0.",)
+    assert open_dataset("camvid-0001TP", camvid).notes == ()
     with pytest.raises(DataError, match="no images of sequence '0001tp'; did you mean '0001TP'"):
         open_dataset("camvid-0001tp", camvid)
     with pytest.raises(DataError, match=r"train: no such folder; give the folder that holds CamVid/"):

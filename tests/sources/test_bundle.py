@@ -35,7 +35,7 @@ def test_what_is_written_comes_back(write: Callable[..., Source]) -> None:
     assert (source.name, source.task, source.modality) == ("open-ms/FLAIR/lesion", TASK, "FLAIR")
     assert (source.spatial_dims, source.in_channels, source.out_channels) == (2, 1, 2)
     assert (source.class_names, source.activation) == (("background", "lesion"), "softmax")
-    assert source.preprocessing == {"dimensions": 2, "spacing_mm": 2.0}
+    assert source.preprocessing == {"dimensions": 2, "spacing_mm": 2.0, "size": None}
     assert source.metadata["medtrans"]["training"] == {"steps": 3, "loss": 0.5}
     assert source.network_definition == network_definition(
         "BasicUNet", spatial_dims=2, in_channels=1, out_channels=2, width=2

@@ -53,12 +53,14 @@ def index(root: Path, sequence: str | None = None) -> Dataset:
     sequences = {_sequence(name) for name in cases}
     if sequence is not None and sequence not in sequences and cases:
         raise DataError(f"{folder}: no images of sequence '{sequence}'; {did_you_mean(sequence, sequences)}")
+    note = f"The images are of all sequences: {', '.join(sorted(sequences))}."
     chosen = [case for name, case in cases.items() if sequence in (None, _sequence(name))]
     return Dataset(
         root,
         tuple(sorted(chosen, key=lambda case: natural_order(case.id))),
         {name: Structure((number,)) for number, name in enumerate(CLASSES)},
         {LABEL: (_CODING,)},
+        notes=(note,) if sequence is None else (),
         photographs=True,
         every_class="11-classes",
     )

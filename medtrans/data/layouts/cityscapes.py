@@ -39,8 +39,10 @@ def index(root: Path, city: str | None = None) -> Dataset:
     cases = [_case(root, name, path) for name, path in images.items() if city in (None, _city(path))]
     labelled = [case for case in cases if case.labels]
     kind = _TRAIN_IDS if labelled and all(_TRAIN_IDS in case.labels for case in labelled) else _IDS
-    note = f"Labels are read from the files gtFine_{kind}.png."
-    return street_dataset(root, cases, _CODINGS[kind], _WHAT_TO_DO[kind], label_map=kind, notes=(note,))
+    notes = [f"Labels are read from the files gtFine_{kind}.png."]
+    if city is None:
+        notes.append(f"The images are of all cities: {', '.join(sorted(cities))}.")
+    return street_dataset(root, cases, _CODINGS[kind], _WHAT_TO_DO[kind], label_map=kind, notes=tuple(notes))
 
 
 def _images(folder: Path, splits: tuple[str, ...]) -> dict[str, Path]:
