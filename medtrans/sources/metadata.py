@@ -116,8 +116,8 @@ def _told(signature: Signature | None) -> str:
     statistics = "intensity quantiles" if signature.shape is None else "mean shape and intensity quantiles"
     subjects = f"{signature.n_subjects} subject{'s' if signature.n_subjects > 1 else ''}"
     if signature.features is None:
-        return f"reduced: {statistics} over {subjects}; nothing of single pixels."
-    return f"full: features and labels of {len(signature.features)} pixels of {subjects}, {statistics}."
+        return f"reduced. {statistics.capitalize()} over {subjects}; nothing of single pixels."
+    return f"full. Features and labels of {len(signature.features)} pixels of {subjects}, {statistics}."
 
 
 def _data_format(source: Description) -> dict[str, Any]:
