@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -81,13 +82,15 @@ class Canvas:
     def draw(self, panel: Panel) -> None:
         """Draw what of a panel is nearer than what is there."""
         columns, along, z = self._columns(panel)
-        if not len(columns):
+        if not z.size:
+            return
+        camera, rows, ends = self.camera, self.camera.size[0], (float(z[0]), float(z[-1]))
+        top = max(0, math.ceil(min(camera.row(panel.top_m, end) for end in ends) - 0.01))
+        bottom = min(rows, math.floor(max(camera.row(panel.bottom_m, end) for end in ends) + 0.01) + 1)
+        if top >= bottom:
             return
         self.panels.append(panel)
-        camera, rows = self.camera, self.camera.size[0]
-        edges = [camera.row(y, float(depth)) for y in (panel.top_m, panel.bottom_m) for depth in (z.min(), z.max())]
-        top, bottom = (int(np.clip(edge, 0, rows)) for edge in (min(edges), max(edges) + 1))
-        box = slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
+        box = slice(top, bottom), columns
         up = np.float32(camera.height_m) - camera.drops[box[0], None] * z
         seen = (up >= panel.bottom_m) & (up <= panel.top_m) & (z < self.depth_m[box])
         code: Codes | Material = panel.pattern if isinstance(panel.pattern, Material) else panel.pattern(along, up)
@@ -97,15 +100,22 @@ class Canvas:
         np.copyto(self.depth_m[box], z, where=seen)
         np.copyto(self.surface[box], len(self.panels) - 1, where=seen, casting="unsafe")
 
-    def _columns(self, panel: Panel) -> tuple[NDArray[np.intp], Floats, Floats]:
+    def _columns(self, panel: Panel) -> tuple[slice, Floats, Floats]:
         """Columns whose rays meet the panel, how far from its start in metres, and at which depth."""
         (x0, z0), (x1, z1) = panel.start, panel.end
-        slopes = self.camera.slopes
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = (x0 - slopes * z0) / (slopes * (z1 - z0) - (x1 - x0))
-            z = z0 + (z1 - z0) * share
-            met = np.flatnonzero((share >= 0) & (share <= 1) & (z > NEAREST_M))
-        return met, (share[met] * panel.length_m).astype(np.float32), z[met].astype(np.float32)
+        seen = [(x, max(z, NEAREST_M)) for x, z in ((x0, z0), (x1, z1))]
+        if z0 <= NEAREST_M >= z1:
+            return slice(0, 0), *(np.zeros(0, np.float32),) * 2
+        if min(z0, z1) < NEAREST_M:  # only what is far enough
+            nearer = 0 if z0 < z1 else 1
+            seen[nearer] = x0 + (x1 - x0) * (NEAREST_M - z0) / (z1 - z0), NEAREST_M
+        edges = [self.camera.column(x, z) for x, z in seen]
+        columns = slice(max(0, math.ceil(min(edges))), max(0, min(self.camera.size[1], math.floor(max(edges)) + 1)))
+        slopes = self.camera.slopes[columns].astype(np.float64)
+        across = slopes * (z1 - z0) - (x1 - x0)
+        share = (x0 - slopes * z0) / np.where(across == 0, np.inf, across)  # 0 / 0 where it is seen edge-on
+        z = z0 + (z1 - z0) * share
+        return columns, (share * panel.length_m).astype(np.float32), z.astype(np.float32)
 
     @cached_property
     def positions(self) -> tuple[Floats, Floats, Floats]:

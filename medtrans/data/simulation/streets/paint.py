@@ -176,7 +176,7 @@ def _fence(pixels: Pixels, city: City) -> Floats:
 
 def _asphalt(pixels: Pixels, city: City) -> Floats:
     worn = np.exp(-((np.abs(np.abs(pixels.up) - 1.9) - 0.75) ** 2) / 0.08)  # where wheels roll
-    base = linear(city.palette.asphalt) * (1 - 0.10 * worn)[:, None]
+    base = np.asarray(linear(city.palette.asphalt) * (1 - 0.10 * worn)[:, None], dtype=np.float32)
     return _grained(_grained(base, pixels, 0.015, 0.10), pixels, 0.12, 0.10)
 
 
