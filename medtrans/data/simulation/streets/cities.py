@@ -95,7 +95,7 @@ class Sensor:
         horizon: range of the horizon's place, 0 top to 1 bottom.
         hood: share of the image's height that shows the camera's own car.
         exposure, white_balance, saturation: factors on light, on its channels, and on the distance from grey.
-        noise: standard deviation at mid grey, of full scale; in the dark it is more visible after amplification.
+        noise: its standard deviation, of full scale.
         blur: standard deviation of the blur over the image's width.
         vignette: darkening of the corners.
     """

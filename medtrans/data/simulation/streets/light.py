@@ -12,20 +12,19 @@ from medtrans.data.simulation.streets.labels import Label
 from medtrans.data.simulation.streets.materials import Material
 from medtrans.data.simulation.streets.street import END_M, Street
 
-Sun = NDArray[np.float64]
-"""Unit vector (x, y, z) towards the sun."""
+Vector = NDArray[np.float64]
 
 CASTERS = (Label.CAR, Label.TRUCK, Label.BUS, Label.TRAIN, Label.PERSON, Label.RIDER, Label.BICYCLE, Label.MOTORCYCLE)
 
 
-def draw_sun(weather: Weather, rng: np.random.Generator) -> Sun:
-    """A place of the sun: any bearing, the city's height."""
+def draw_sun(weather: Weather, rng: np.random.Generator) -> Vector:
+    """Unit vector (x, y, z) towards the sun: any bearing, the city's height."""
     height, bearing = np.deg2rad(rng.uniform(*weather.elevation_deg)), rng.uniform(0, 2 * np.pi)
     return np.array([np.cos(height) * np.sin(bearing), np.sin(height), np.cos(height) * np.cos(bearing)])
 
 
-def sunlit(canvas: Canvas, street: Street, sun: Sun) -> Floats:
-    """Share of the sun's light that reaches each pixel, float32: its angle, the houses in its way, other shadows."""
+def sunlit(canvas: Canvas, street: Street, sun: Vector) -> Floats:
+    """Share of the sun's light that reaches each pixel, float32: its angle, and the houses in its way."""
     normals = np.array([(panel.normal[0], 0.0, panel.normal[1]) for panel in canvas.panels] + [(0.0, 1.0, 0.0)])
     cosine = np.clip(normals @ sun, 0, 1).astype(np.float32)[canvas.surface]  # the last normal is the ground's
     rounded = np.isin(canvas.material, (Material.FOLIAGE, Material.COAT, Material.TROUSERS, Material.SKIN))
@@ -33,7 +32,7 @@ def sunlit(canvas: Canvas, street: Street, sun: Sun) -> Floats:
     return np.asarray(cosine * _past_houses(street, sun, *canvas.positions))
 
 
-def _past_houses(street: Street, sun: Sun, x: Floats, y: Floats, z: Floats) -> Floats:
+def _past_houses(street: Street, sun: Vector, x: Floats, y: Floats, z: Floats) -> Floats:
     """0 where the house on the sun's side, along the ray to the sun, is higher than the ray; 1 elsewhere."""
     side = 1 if sun[0] > 0 else -1
     heights = np.zeros(int(2 * END_M), dtype=np.float32)
@@ -48,7 +47,7 @@ def _past_houses(street: Street, sun: Sun, x: Floats, y: Floats, z: Floats) -> F
     return np.where(gap > 0.2, clear, np.float32(1)).astype(np.float32)
 
 
-def ground_shade(canvas: Canvas, sun: Sun, sunny: float) -> Floats:
+def ground_shade(canvas: Canvas, sun: Vector, sunny: float) -> Floats:
     """Light that things leave to the ground they stand on, float32 in (0, 1]: dark at contact and away from the sun.
 
     ``sunny`` in [0, 1] is how much of the light comes from the sun.
@@ -67,20 +66,19 @@ def ground_shade(canvas: Canvas, sun: Sun, sunny: float) -> Floats:
             _dim(canvas, shade, ground, middle, half, 0.35, 0.6)
         if sunny > 0.3:
             tall = (panel.top_m + panel.bottom_m) / 2
-            _dim(
-                canvas,
-                shade,
-                ground,
-                middle + away * tall,
-                half + 0.01,
-                (panel.top_m - panel.bottom_m) * reach / 2,
-                0.55 * sunny,
-            )
+            spread = (panel.top_m - panel.bottom_m) * reach / 2
+            _dim(canvas, shade, ground, middle + away * tall, half, spread, 0.55 * sunny)
     return shade
 
 
 def _dim(
-    canvas: Canvas, shade: Floats, ground: NDArray[np.bool_], middle: Sun, half: Sun, spread_m: float, strength: float
+    canvas: Canvas,
+    shade: Floats,
+    ground: NDArray[np.bool_],
+    middle: Vector,
+    half: Vector,
+    spread_m: float,
+    strength: float,
 ) -> None:
     """Darken the ground within about ``spread_m`` of the line middle - half to middle + half."""
     camera = canvas.camera

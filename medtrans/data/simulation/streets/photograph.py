@@ -10,7 +10,8 @@ from medtrans.data.simulation.streets.camera import Camera, Floats
 from medtrans.data.simulation.streets.canvas import Canvas
 from medtrans.data.simulation.streets.cities import City, Sensor, Weather
 from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.light import Sun, draw_sun, ground_shade, sunlit
+from medtrans.data.simulation.streets.light import Vector, draw_sun, ground_shade, sunlit
+from medtrans.data.simulation.streets.materials import Material
 from medtrans.data.simulation.streets.paint import linear, paint
 from medtrans.data.simulation.streets.street import Street
 from medtrans.data.simulation.streets.texture import noise
@@ -26,13 +27,13 @@ def photograph(canvas: Canvas, street: Street, city: City, rng: np.random.Genera
     light = illuminated(canvas, street, city, sun)
     light = hazy(light, canvas.depth_m, weather)
     above = sky_light(canvas.camera, weather, sun, rng)
-    np.copyto(light[: len(above)], above, where=(canvas.label == Label.SKY)[: len(above), :, None])
+    np.copyto(light[: len(above)], above, where=(canvas.material == Material.SKY)[: len(above), :, None])
     if weather.wet:
         light = mirrored(light, canvas, weather.wet)
     return developed(light, city.sensor, rng)
 
 
-def illuminated(canvas: Canvas, street: Street, city: City, sun: Sun) -> Floats:
+def illuminated(canvas: Canvas, street: Street, city: City, sun: Vector) -> Floats:
     """Light that leaves each surface: albedo (sun x its share + sky x openness) + glow; float32 (rows, columns, 3)."""
     weather = city.weather
     albedo, glow = paint(canvas, street, city)
@@ -63,14 +64,14 @@ def lamp_light(canvas: Canvas, lit: float) -> Floats:
     return np.asarray(lit * light[..., None] * np.array([1.0, 0.82, 0.58]), dtype=np.float32)
 
 
-def sky_light(camera: Camera, weather: Weather, sun: Sun, rng: np.random.Generator) -> Floats:
+def sky_light(camera: Camera, weather: Weather, sun: Vector, rng: np.random.Generator) -> Floats:
     """The rows above the horizon: its colour to the zenith's, brighter towards the sun, clouds; (rows, columns, 3)."""
     rise = np.clip(-camera.drops[: int(np.ceil(camera.horizon_px))], 0.004, None)[:, None]
     side = camera.slopes[None, :]
     height = 1 - np.exp(-2.2 * rise)
     colour = linear(weather.horizon) * (1 - height[..., None]) + linear(weather.zenith) * height[..., None]
     shift = rng.uniform(0, 1000, 2).astype(np.float32)
-    field = noise(side / (rise + 0.12) + shift[0], 0.35 / (rise + 0.12) + shift[1], 0.012 * 4)
+    field = noise(side / (rise + 0.12) + shift[0], 0.35 / (rise + 0.12) + shift[1], 0.048)
     field = ndimage.gaussian_filter(field, 0.004 * camera.size[1])
     cover = np.clip(0.5 * field + 2 * weather.clouds - 0.9, 0, 1)[..., None] * min(1.0, 0.5 + weather.clouds)
     cloud = (linear(weather.horizon) * 0.75 + 0.2 * linear(weather.zenith)) * (1 + 0.12 * field[..., None])

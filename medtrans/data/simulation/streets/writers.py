@@ -53,14 +53,11 @@ def simulate_cityscapes(
 
     def write(folder: Path) -> None:
         for city in chosen:
-            images, labels = (folder / kind / "train" / city.name for kind in ("leftImg8bit", "gtFine"))
-            images.mkdir(parents=True)
-            labels.mkdir(parents=True)
             for number in range(images_per_city):
                 image, label = street_scene(city, number, size=size, seed=seed)
                 stem = f"{city.name}_{number:06d}_{FRAME:06d}"
-                _write_png(images / f"{stem}_leftImg8bit.png", image)
-                _write_png(labels / f"{stem}_gtFine_labelIds.png", label)
+                _write_png(folder / "leftImg8bit" / "train" / city.name / f"{stem}_leftImg8bit.png", image)
+                _write_png(folder / "gtFine" / "train" / city.name / f"{stem}_gtFine_labelIds.png", label)
 
     parameters = {
         "model": MODEL,
@@ -84,4 +81,5 @@ def street_scene(
 
 
 def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path, compress_level=3)
