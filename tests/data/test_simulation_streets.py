@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from medtrans.data.simulation import simulate_cityscapes
@@ -34,6 +35,7 @@ from medtrans.data.simulation.streets.street import Plot, Street
 from medtrans.data.simulation.streets.texture import hashed, tile
 from medtrans.data.simulation.streets.vehicles import SALOON, vehicle
 from medtrans.errors import DataError
+from medtrans.networks import build_network, network_definition
 
 SMALL = (64, 128)
 NOWHERE = (np.inf, np.inf)
@@ -293,6 +295,39 @@ def test_cities_are_found_by_name_and_checked():
         get_city("simrains")
     with pytest.raises(DataError, match="lower-case letters only"):
         City("sim_city")
+
+
+def photographs(city: str, numbers: range) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images in [-1, 1] and trainIds, -1 where ignored."""
+    train_id = np.full(256, -1, dtype=np.int64)
+    train_id[list(TRAINING_LABELS)] = np.arange(len(TRAINING_LABELS))
+    shots = [street_scene(city, number, size=SMALL) for number in numbers]
+    images = np.stack([image for image, _ in shots]).transpose(0, 3, 1, 2)
+    return torch.from_numpy(images / np.float32(127.5) - 1), torch.from_numpy(train_id[[label for _, label in shots]])
+
+
+@pytest.mark.slow
+def test_a_network_trained_in_one_city_loses_accuracy_in_another():
+    definition = network_definition("BasicUNet", spatial_dims=2, in_channels=3, out_channels=19, width=8)
+    network, rng = build_network(definition, seed=0), np.random.default_rng(0)
+    images, labels = photographs("simnoon", range(24))
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for _ in range(120):
+        batch = torch.from_numpy(rng.integers(0, 24, 4))
+        loss = torch.nn.functional.cross_entropy(network(images[batch]), labels[batch], ignore_index=-1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def accuracy(city: str) -> float:
+        unseen, truth = photographs(city, range(100, 110))
+        with torch.no_grad():
+            predicted = network.eval()(unseen).argmax(dim=1)
+        return float((predicted == truth)[truth >= 0].float().mean())
+
+    home, near, far = (accuracy(city) for city in ("simnoon", "simspring", "simautumn"))
+    assert home > 0.6
+    assert abs(home - near) < home - far > 0.04
 
 
 # --- folders ---
