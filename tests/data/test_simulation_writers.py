@@ -11,6 +11,7 @@ import pytest
 
 from medtrans.data.load import load_task
 from medtrans.data.simulation import SITES, simulate_fets, simulate_iseg, writers
+from medtrans.data.simulation.folders import MARKER
 from medtrans.errors import DataError
 
 COARSE_MM = 8.0
@@ -40,7 +41,7 @@ def test_iseg_layout(iseg):
     expected = {
         f"subject-{n}-{name}.{suffix}" for n in (1, 2) for name in ("T1", "T2", "label") for suffix in ("hdr", "img")
     }
-    assert {path.name for path in iseg.iterdir()} == expected | {writers.MARKER}
+    assert {path.name for path in iseg.iterdir()} == expected | {MARKER}
     image, label = nib.load(iseg / "subject-1-T1.hdr"), nib.load(iseg / "subject-1-label.hdr")
     assert image.shape == label.shape == (18, 24, 32, 1)  # 144 x 192 x 256 mm, and the trailing axis of the original
     assert image.header.get_zooms()[:3] == (8, 8, 8)
@@ -55,7 +56,7 @@ def test_iseg_headers_are_analyze_and_not_nifti(iseg):
 
 def test_fets_layout(fets):
     names = [f"FeTS2022_{n:05d}" for n in range(4)]
-    assert {path.name for path in fets.iterdir()} == {*names, "partitioning_1.csv", writers.MARKER}
+    assert {path.name for path in fets.iterdir()} == {*names, "partitioning_1.csv", MARKER}
     assert {path.name for path in (fets / names[0]).iterdir()} == {
         f"{names[0]}_{suffix}.nii.gz" for suffix in ("flair", "t1", "t1ce", "t2", "seg")
     }
@@ -111,7 +112,7 @@ def test_institutions_can_be_given_sites(tmp_path):
     root = simulate_fets(
         tmp_path, institutions={7: SITES["1.5T-gradient"]}, subjects_per_institution=1, spacing_mm=COARSE_MM
     )
-    assert '"name": "1.5T-gradient"' in (root / writers.MARKER).read_text()
+    assert '"name": "1.5T-gradient"' in (root / MARKER).read_text()
 
 
 def test_complete_folder_is_kept(iseg):

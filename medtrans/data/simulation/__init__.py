@@ -1,7 +1,8 @@
-"""Simulated MRI: the data that medtrans brings along, so that everything can be tried without a download.
+"""Simulated data that medtrans brings along, so that everything can be tried without a download.
 
-Heads come from the MNI152 template, brightness from the signal equations of MRI, differences between hospitals from
-their scanners. See docs/simulation.md for what it is and what it is not.
+MRI: heads come from the MNI152 template, brightness from the signal equations of MRI, differences between hospitals
+from their scanners. Streets: scenes in perspective, differences between cities from how they are built, lit and
+photographed. See docs/simulation.md for what they are and what they are not.
 """
 
 from medtrans.data.simulation.contrast import (
@@ -13,18 +14,23 @@ from medtrans.data.simulation.contrast import (
     spin_echo,
 )
 from medtrans.data.simulation.sites import SITES, Site, get_site, institution_site
+from medtrans.data.simulation.streets import CITIES, City, get_city, simulate_cityscapes
 from medtrans.data.simulation.writers import simulate_fets, simulate_iseg
 
 __all__ = [
+    "CITIES",
     "SITES",
+    "City",
     "InversionRecovery",
     "Site",
     "SpinEcho",
     "Tissue",
+    "get_city",
     "get_site",
     "institution_site",
     "inversion_recovery",
     "null_inversion_time",
+    "simulate_cityscapes",
     "simulate_fets",
     "simulate_iseg",
     "spin_echo",

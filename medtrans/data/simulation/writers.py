@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.data.simulation.anatomy import Grid
+from medtrans.data.simulation.folders import check_numbers, complete_or_absent
 from medtrans.data.simulation.sites import Site, get_site, institution_site
 from medtrans.data.simulation.subjects import fets_images, glioma_head, infant_head, iseg_images
 from medtrans.errors import DataError
-
-MARKER = "simulation.json"
-"""Written last, with every parameter; a folder that holds it is complete."""
 
 MODEL = 1
 """Counts changes of the simulation that change its voxels, so that older folders are not taken for the same."""
@@ -48,7 +43,7 @@ def simulate_iseg(
     with anything else in it, an unknown site, or numbers out of range.
     """
     site = get_site(site)
-    _check(subjects=subjects, seed=seed)
+    check_numbers(subjects=subjects, seed=seed)
     grid = Grid.covering(ISEG_FOV_MM, spacing_mm, ISEG_DIRECTIONS)
 
     def write(folder: Path) -> None:
@@ -59,8 +54,8 @@ def simulate_iseg(
             for name, volume in volumes.items():
                 _write_analyze(folder / f"subject-{number}-{name}.hdr", volume, grid.spacing_mm)
 
-    parameters = {"layout": "iseg-2019", "subjects": subjects, "site": asdict(site), "seed": seed}
-    return _complete_or_absent(Path(root), parameters | {"spacing_mm": float(spacing_mm)}, write)
+    parameters = {"model": MODEL, "layout": "iseg-2019", "subjects": subjects, "site": asdict(site), "seed": seed}
+    return complete_or_absent(Path(root), parameters | {"spacing_mm": float(spacing_mm)}, write)
 
 
 def simulate_fets(
@@ -83,7 +78,7 @@ def simulate_fets(
     ids = [int(institution) for institution in institutions]
     given = institutions if isinstance(institutions, Mapping) else {}
     sites = {institution: get_site(given.get(institution, institution_site(institution))) for institution in ids}
-    _check(institutions=len(sites), subjects_per_institution=subjects_per_institution, seed=seed)
+    check_numbers(institutions=len(sites), subjects_per_institution=subjects_per_institution, seed=seed)
     if len(sites) < len(ids) or min(ids) < 1:
         raise DataError(f"institutions {ids}: give each id once, from 1")
     grid = Grid.covering(FETS_FOV_MM, spacing_mm, FETS_DIRECTIONS)
@@ -102,49 +97,13 @@ def simulate_fets(
         (folder / "partitioning_1.csv").write_text("".join(f"{row}\r\n" for row in rows), encoding="ascii", newline="")
 
     parameters: dict[str, Any] = {
+        "model": MODEL,
         "layout": "fets-2022",
         "subjects_per_institution": subjects_per_institution,
         "institutions": {str(institution): asdict(site) for institution, site in sites.items()},
         "seed": seed,
     }
-    return _complete_or_absent(Path(root), parameters | {"spacing_mm": float(spacing_mm)}, write)
-
-
-def _check(*, seed: int, **counts: int) -> None:
-    for name, count in counts.items():
-        if count < 1:
-            raise DataError(f"{name} is {count}: simulate at least 1")
-    if seed < 0:
-        raise DataError(f"seed is {seed}: use 0 or a positive number")
-
-
-def _complete_or_absent(root: Path, parameters: dict[str, Any], write: Callable[[Path], None]) -> Path:
-    """Fill ``root`` with what ``write`` writes: a temporary folder beside it first, renamed once complete."""
-    stated = json.dumps({"model": MODEL} | parameters, indent=2) + "\n"
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        _check_same(root, stated)
-        return root
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
-    try:
-        write(partial)
-        (partial / MARKER).write_text(stated, encoding="utf-8")
-        partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
-        if root.exists():
-            root.rmdir()
-        partial.rename(root)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return root
-
-
-def _check_same(root: Path, stated: str) -> None:
-    marker = root / MARKER
-    if not marker.is_file():
-        raise DataError(f"{root}: is not empty and holds no {MARKER}; choose an empty folder to simulate into")
-    if marker.read_text(encoding="utf-8") != stated:
-        raise DataError(f"{root}: holds a simulation with other parameters, see {MARKER} there; choose another folder")
+    return complete_or_absent(Path(root), parameters | {"spacing_mm": float(spacing_mm)}, write)
 
 
 def _write_analyze(path: Path, volume: Volume, spacing_mm: float) -> None:
