@@ -88,9 +88,10 @@ class SamplerSettings(Settings):
     kind: Literal["boundary", "uniform"] = "boundary"
     n_pixels: Count = 10_000
     repetitions: Count = 10
-    band_mm: Positive = 4.0
+    band_mm: Positive = 4.0  # of photographs: pixels
     weighting: Literal["uniform", "distance"] = "uniform"
     balance_classes: bool = False
+    ignored_edges: bool = False  # whether the border of an ignored region is an edge
     outside: Annotated[float, Field(ge=0, lt=1)] = 0.4  # share of the pixels from outside the body, where all is 0
 
 

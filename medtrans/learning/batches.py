@@ -60,7 +60,7 @@ class Batches:
         pairs = [self._cut(i, rng, structure) for i, structure in self._draw(rng)]
         shape = self._padded_shape([label.shape for _, label in pairs])
         images = np.stack([_pad(image, shape, 0) for image, _ in pairs])
-        outside = IGNORE_LABEL if is_photograph(self.cases[0]) else 0
+        outside = IGNORE_LABEL if self.cases[0].is_photograph else 0
         labels = np.stack([_pad(label, shape, outside) for _, label in pairs])
         if self.training.augment:
             images, labels = augment(images, labels, left_right_axis(self.cases[0]), rng)
@@ -151,12 +151,7 @@ def augment(
 
 def left_right_axis(case: Case) -> int:
     """The spatial axis from left to right: the first of volumes and their slices, the last (columns) of photographs."""
-    return 1 if is_photograph(case) else 0
-
-
-def is_photograph(case: Case) -> bool:
-    """A 2D image that is not a slice of a volume."""
-    return case.ndim == 2 and case.height is None
+    return 1 if case.is_photograph else 0
 
 
 def _shuffled(items: Sequence[int], n: int, rng: np.random.Generator) -> list[int]:
