@@ -60,7 +60,8 @@ def sample_pixels(
     """Draw ``n_pixels`` pixels, ``repetitions`` times, independently, each time without replacement.
 
     ``kind="boundary"`` draws from ``boundary_candidates``; ``kind="uniform"`` from ``uniform_candidates``, which need
-    none of ``band_mm``, ``weighting`` and ``ignored_edges``. Where fewer pixels exist than asked for, all are used and a note says so.
+    none of ``band_mm``, ``weighting`` and ``ignored_edges``. Where fewer pixels exist than asked for, all are used and
+    a note says so.
 
     ``outside`` is the share of each sample that comes from outside the body (``outside_candidates``), in [0, 1): a
     network that is transferred must find nothing there either. Where images have no outside, all pixels are inside.

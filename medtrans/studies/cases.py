@@ -15,7 +15,7 @@ from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
 from medtrans.learning.batches import is_structure
 from medtrans.sampling import PixelSample, sample_pixels
-from medtrans.tasks import Case, Task
+from medtrans.tasks import Case, Task, TaskName
 
 _TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
 _SAMPLERS = 4  # of each
@@ -24,7 +24,7 @@ _ONE_AT_A_TIME = RLock()  # so that two threads do not read the same files
 
 def source_task(job: StudyJob, name: str) -> Task:
     """What a source is trained on. Raises as ``load_task``."""
-    return load_task_from(name, job.source_groups()[name].data, job.preprocessing)
+    return load_task_from(TaskName.of_source(name), job.source_groups()[name].data, job.preprocessing)
 
 
 def labelled_task(job: StudyJob, target: str) -> Task:
@@ -64,7 +64,8 @@ def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSetti
 
 @lru_cache(maxsize=_TARGETS)
 def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
-    labelled = {case.id for case in _labelled(target, group.data, preprocessing).cases}
+    task = _labelled(target, group.data, preprocessing)
+    labelled = {case.id for case in task.cases}
     chosen = group.data.model_copy(update={"cases": group.test_cases or group.data.cases, "slices": None})
     try:
         everything = load_task_from(target, chosen, preprocessing).cases
@@ -74,7 +75,7 @@ def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSet
     if not rest:
         what = "slice" if preprocessing.dimensions == 2 else "case"
         raise ConfigError(f"target '{target}': every {what} is labelled, none is left to test on; give test_cases")
-    if not any(is_structure(case.label).any() for case in rest):
+    if not any(is_structure(case.label, has_background=task.has_background).any() for case in rest):
         raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
     return rest
 
