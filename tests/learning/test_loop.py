@@ -247,7 +247,8 @@ def test_an_element_without_the_structure_does_not_dominate_the_loss() -> None:
     outputs[0, 1, :50], labels[0, :50] = 20, 1  # right everywhere; nothing to find in the second element
     assert segmentation_loss(outputs, labels, has_background=True).item() == pytest.approx(0, abs=1e-5)
     outputs[1, 1, 0] = 20  # one false pixel: Dice over both elements is 100 / 101
-    dice_part = segmentation_loss(outputs, labels, has_background=True).item() - 20 / 200  # cross-entropy 20 in one of 200 pixels
+    loss = segmentation_loss(outputs, labels, has_background=True).item()
+    dice_part = loss - 20 / 200  # cross-entropy 20 in one of 200 pixels
     assert dice_part == pytest.approx(1 - 100 / 101, abs=1e-5)
 
 

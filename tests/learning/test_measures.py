@@ -48,7 +48,7 @@ def test_without_a_background_class_0_is_a_class_like_others() -> None:
 
 
 def test_miou_pools_all_images_and_leaves_out_classes_that_are_labelled_nowhere() -> None:
-    """Pooled, class 1 has 3 right of 4; the mean over images would be (1 + 0) / 2. Class 2 is false, but nowhere true."""
+    """Pooled, class 1 has 3 right of 4; the mean over images would be (1 + 0) / 2. Class 2 is only ever false."""
     found = accuracy(([[1, 1, 1]], [[1, 1, 1]]), ([[1, 0]], [[2, 0]]), has_background=True)
     assert found.miou == pytest.approx(3 / 4)
     assert found.dice == pytest.approx((1 + 0) / 2)
