@@ -144,7 +144,7 @@ def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:
     if target.ndim == 3 or case.height is not None:
         position = np.column_stack([image.shape[1] - 1 - position[:, 1], position[:, 0]])
         image, label, spacing = np.rot90(image), np.rot90(label), (spacing[1], spacing[0])
-    return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]))
+    return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]), target.has_background)
 
 
 def _notes(
