@@ -2,9 +2,8 @@
 
     python benchmarks/sampling.py [--threads 1] [--repetitions 1] [--bands 2 4 8 16] [--repeats 3]
 
-Seconds for edges, distances and the draw. The peer finds the band by scipy's Euclidean distance transform, once for
-each class and its complement, and draws from it as well; it measures to pixel centres, and takes ignored regions for
-classes.
+Seconds for edges, distances and the draw. The peer finds the band by SciPy's Euclidean distance transform, once for
+each class, and draws from it as well; it measures to pixel centres, and takes ignored regions for a class.
 """
 
 from __future__ import annotations

@@ -164,6 +164,8 @@ def test_edges_under_and_around_ignored_regions(name):
         found = boundary_candidates([case], band_mm=0.6, ignored_edges=ignored_edges)
         assert np.ravel_multi_index(found.position.T, case.label.shape).tolist() == expected
         assert IGNORE_LABEL not in found.label
+        sample = sample_pixels([case], band_mm=0.6, ignored_edges=ignored_edges, rng=rng())
+        assert sample.position.tolist() == found.position.tolist()
 
 
 def test_ignored_pixels_and_pixels_outside_the_body_are_never_drawn():

@@ -164,7 +164,9 @@ def _notes(
 
 
 def _spacing_notes(target: Task, sources: Sequence[Source]) -> list[str]:
-    """A note for each recorded spacing that is not the target's."""
+    """A note for each recorded spacing that is not the target's; photographs have none."""
+    if target.cases[0].is_photograph:
+        return []
     theirs = np.mean([case.spacing_mm for case in target.cases], axis=0)
     by_spacing: dict[str, list[str]] = {}
     for source in sources:
