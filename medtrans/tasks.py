@@ -16,6 +16,9 @@ IGNORE_LABEL = 255
 BACKGROUND = "background"
 """Name of class 0 where it is all that no structure shows."""
 
+ARCHITECTURE = "@"
+"""Between the task and the architecture in the name of a source, where several are trained for one task."""
+
 _SYNONYMS = {  # in lower case, without separators
     "T1": ("t1", "t1n", "t1w"),
     "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
@@ -40,12 +43,25 @@ class TaskName:
     @classmethod
     def parse(cls, text: str) -> TaskName:
         """Read ``domain/modality/structure``; raises ConfigError for anything else."""
+        if ARCHITECTURE in text:
+            raise ConfigError(
+                f"task '{text}': '{ARCHITECTURE}' stands between a task and the architecture of a source; rename it"
+            )
         parts = text.split("/")
         if len(parts) != 3 or not all(parts):
             raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
         if any(part.startswith(".") or not part.isprintable() for part in parts):  # a task is also a folder of a pool
             raise ConfigError(f"task '{text}': no part may start with a dot or hold control characters; rename it")
         return cls(*parts)
+
+    @classmethod
+    def of_source(cls, name: str) -> TaskName:
+        """The task of a source of a study, whose name may end with ``@`` and its architecture.
+
+        >>> str(TaskName.of_source("gta5/RGB/road+car@FCN8s"))
+        'gta5/RGB/road+car'
+        """
+        return cls.parse(name.partition(ARCHITECTURE)[0])
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.modality}/{self.structure}"
@@ -91,6 +107,16 @@ class Case:
     def ndim(self) -> int:
         """Number of spatial axes, 2 or 3."""
         return self.label.ndim
+
+    @property
+    def is_photograph(self) -> bool:
+        """Whether it is a 2D image that is not a slice of a volume."""
+        return self.ndim == 2 and self.height is None
+
+    @property
+    def unit(self) -> str:
+        """What ``spacing_mm``, and so every distance, is in."""
+        return "pixels" if self.is_photograph else "mm"
 
 
 @dataclass(frozen=True, eq=False)

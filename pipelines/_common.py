@@ -64,7 +64,7 @@ def markdown(table: pd.DataFrame, digits: int = 3) -> str:
 
 
 def compare_sources(study: Study, name: str, relate: Relation, groups: Sequence[str]) -> None:
-    """For every target, the mean Dice of the sources of each group, as a table and as dots; one panel a mode.
+    """For every target, the mean accuracy of the sources of each group, as a table and as dots; one panel a mode.
 
     The mean is over the targets that have sources of all groups; how often the first group beats the second is said.
     """
@@ -79,7 +79,10 @@ def compare_sources(study: Study, name: str, relate: Relation, groups: Sequence[
             continue
         print(markdown(with_mean(table)), "\n")
         print(_wins(table, groups))
-        _dots(figure.add_subplot(1, len(results.modes), number), table, MODE_NAMES[mode])
+        panel = figure.add_subplot(1, len(results.modes), number)
+        _dots(panel, table)
+        panel.set_title(MODE_NAMES[mode])
+        panel.set_xlabel(f"{results.measure_name} after transfer, mean over the sources")
     if figure.axes:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(groups))
         study.save(figure, name)
@@ -107,7 +110,7 @@ def _wins(table: pd.DataFrame, groups: Sequence[str]) -> str:
     return f"'{first}' is ahead of '{second}' on {ahead} of {len(pairs)} targets."
 
 
-def _dots(panel: Axes, table: pd.DataFrame, title: str) -> None:
+def _dots(panel: Axes, table: pd.DataFrame) -> None:
     """One line a target, one dot a group."""
     places = range(len(table))
     panel.hlines(places, table.min(axis=1), table.max(axis=1), color="0.8", zorder=1)
@@ -115,5 +118,3 @@ def _dots(panel: Axes, table: pd.DataFrame, title: str) -> None:
         panel.scatter(table[group], places, label=group, zorder=2)
     panel.set_yticks(places, table.index)
     panel.invert_yaxis()
-    panel.set_xlabel("Dice after transfer, mean over the sources")
-    panel.set_title(title)

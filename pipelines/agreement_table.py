@@ -2,7 +2,7 @@
 
     python pipelines/agreement_table.py [runs/study-open-ms]
 
-Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick, in Dice. Then the
+Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick. Then the
 Spearman correlation of every metric by target, with the first sampler, beside the ceiling; and what filters change.
 """
 
@@ -27,6 +27,7 @@ COLUMNS = {
 def main() -> None:
     """Three tables for each mode."""
     results = read_study(__doc__).results
+    measure = results.measure_name
     agreements, ceilings = agreement_table(results), ceiling_table(results)
     summaries, possible = summary(agreements, ceilings), ceiling_summary(ceilings)
     for mode in results.modes:
@@ -35,8 +36,8 @@ def main() -> None:
         print(f"\n## {MODE_NAMES[mode]}\n")
         print(
             f"Ceiling {ceiling['ceiling']:.3f} (agreement of two single seeds {ceiling['between_seeds']:.3f}); noise "
-            f"{ceiling['noise']:.4f} Dice (median); the best source gives {ceiling['gain_of_best']:.3f} Dice more "
-            f"than a random one.\n\n### Means over {len(results.targets)} targets, no filter\n"
+            f"{ceiling['noise']:.4f} {measure} (median); the best source gives {ceiling['gain_of_best']:.3f} {measure} "
+            f"more than a random one.\n\n### Means over {len(results.targets)} targets, no filter\n"
         )
         print(markdown(means(rows[rows["filter"] == NO_FILTER], ["metric", "sampler"])))
         print(f"\n### Spearman by target, sampler {results.samplers[0]}, no filter\n")

@@ -2,7 +2,7 @@
 
     python pipelines/footrule_table.py [runs/study-open-ms]
 
-Spearman's footrule of the first k picks, k = 1 to 4: the sum of |rank by score - rank by Dice|; 0 is best. All sources
+Spearman's footrule of the first k picks, k = 1 to 4: the sum of |rank by score - true rank|; 0 is best. All sources
 count in both columns: what a filter drops is ranked last, so a filter that drops a good source pays for it.
 """
 

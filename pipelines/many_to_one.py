@@ -27,7 +27,7 @@ def main() -> None:
     summary = many_to_one_summary(table)
     for mode in study.results.modes:
         print(f"\n## {MODE_NAMES[mode]}\n")
-        print(markdown(in_words(summary[summary["mode"] == mode])), "\n")
+        print(markdown(in_words(summary[summary["mode"] == mode], study.results.measure_name)), "\n")
         of_mode = table[table["mode"] == mode]
         wide = of_mode.pivot(index="target", columns=["chooser", "k"], values="accuracy")
         wide.columns = [f"{chooser}, {k}" for chooser, k in wide.columns]
@@ -36,15 +36,15 @@ def main() -> None:
     draw(study, summary)
 
 
-def in_words(summary: pd.DataFrame) -> pd.DataFrame:
-    """Mean Dice of each chooser and k, and what the k-th source adds, with its interval over targets."""
+def in_words(summary: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Mean accuracy of each chooser and k, and what the k-th source adds, with its interval over targets."""
 
     def added(row: pd.Series) -> str:
         return "" if row["k"] == 1 else f"{row['step']:+.3f} [{row['step_low']:+.3f}, {row['step_high']:+.3f}]"
 
     columns = {
         "k": summary["k"],
-        "Dice": summary["accuracy"],
+        measure: summary["accuracy"],
         "the k-th source adds": summary.apply(added, axis=1),
         "targets": summary["n_targets"],
     }
@@ -52,7 +52,7 @@ def in_words(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(study: Study, summary: pd.DataFrame) -> None:
-    """Mean Dice against k: a panel a mode, a line a chooser."""
+    """Mean accuracy against k: a panel a mode, a line a chooser."""
     results = study.results
     figure = Figure((4.5 * len(results.modes), 4), layout="constrained")
     panels = figure.subplots(1, len(results.modes), squeeze=False)[0]
@@ -63,7 +63,7 @@ def draw(study: Study, summary: pd.DataFrame) -> None:
         panel.set_xticks(sorted(summary["k"].unique()))
         panel.set_xlabel("number of sources k")
         panel.set_title(MODE_NAMES[mode])
-    panels[0].set_ylabel("Dice, mean over targets")
+    panels[0].set_ylabel(f"{results.measure_name}, mean over targets")
     panels[0].legend(fontsize="small")
     study.save(figure, "many_to_one")
 

@@ -1,4 +1,4 @@
-"""Does a higher score mean a higher Dice?
+"""Does a higher score mean a higher accuracy after transfer?
 
     python pipelines/score_scatter.py [runs/study-open-ms]
 
@@ -32,12 +32,13 @@ def main() -> None:
         print(f"\n## {MODE_NAMES[mode]}, sampler {sampler}\n")
         print(markdown(pd.DataFrame(rows, pd.Index(dots, name="metric"), COLUMNS)))
         if dots:
-            study.save(scatter(dots, f"{MODE_NAMES[mode]}, sampler {sampler}"), f"score_scatter-{mode}")
+            figure = scatter(dots, results.measure_name, f"{MODE_NAMES[mode]}, sampler {sampler}")
+            study.save(figure, f"score_scatter-{mode}")
 
 
 def pairs(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Score and Dice of every transfer that has both, by target and source."""
-    both = pd.DataFrame({"score": scores.stack(), "dice": truth.stack()}).dropna()
+    """Score and accuracy of every transfer that has both, by target and source."""
+    both = pd.DataFrame({"score": scores.stack(), "accuracy": truth.stack()}).dropna()
     return both.rename_axis(["target", "source"])
 
 
@@ -45,28 +46,30 @@ def correlations(pair: pd.DataFrame) -> list[float]:
     """Pearson over all, then the means over targets of Pearson and Spearman; targets where nothing varies are out."""
     groups = [group for _, group in pair.groupby("target") if len(group) > 2 and (group.nunique() > 1).all()]
     within = [
-        pd.Series([group["score"].corr(group["dice"], method=method) for group in groups], dtype=float).mean()
+        pd.Series([group["score"].corr(group["accuracy"], method=method) for group in groups], dtype=float).mean()
         for method in ("pearson", "spearman")
     ]
-    return [pair["score"].corr(pair["dice"]), *within, len(pair)]
+    return [pair["score"].corr(pair["accuracy"]), *within, len(pair)]
 
 
-def scatter(dots: dict[str, pd.DataFrame], title: str) -> Figure:
-    """A panel for each metric; colours are the targets' structures."""
+def scatter(dots: dict[str, pd.DataFrame], measure: str, title: str) -> Figure:
+    """A panel for each metric; colours are the targets' structures, or the targets where all have the same one."""
     n_columns = min(4, len(dots))
     n_rows = math.ceil(len(dots) / n_columns)
     figure = Figure((3.2 * n_columns, 3.0 * n_rows + 0.6), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True)
     for panel, (metric, pair) in zip(panels.flat, dots.items(), strict=False):
-        structures = pair.index.get_level_values("target").map(structure)
-        for name in structures.unique():
-            of_structure = pair[structures == name]
-            panel.scatter(of_structure["score"], of_structure["dice"], s=8, label=name)
+        targets = pair.index.get_level_values("target")
+        structures = targets.map(structure)
+        groups = structures if structures.nunique() > 1 else targets
+        for name in groups.unique():
+            group = pair[groups == name]
+            panel.scatter(group["score"], group["accuracy"], s=8, label=name)
         overall, _, within, _ = correlations(pair)
         panel.set_title(f"{metric}\nr = {overall:.2f}, within a target {within:.2f}", fontsize="medium")
         panel.set_xlabel("score")
     for row in panels:
-        row[0].set_ylabel("Dice")
+        row[0].set_ylabel(measure)
     for panel in panels.flat[len(dots) :]:
         panel.axis("off")
     figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=8)

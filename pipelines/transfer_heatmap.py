@@ -1,4 +1,4 @@
-"""What transfer really gives: the Dice of every source on every target, sources clustered by how they transfer.
+"""What transfer really gives: the accuracy of every source on every target, sources clustered by how they transfer.
 
     python pipelines/transfer_heatmap.py [runs/study-open-ms]
 
@@ -24,37 +24,38 @@ def main() -> None:
     """One table and one figure a mode."""
     study = read_study(__doc__)
     for mode in study.results.modes:
-        dice = study.results.truth(mode).dropna(axis=0, how="all").dropna(axis=1, how="all").T  # source x target
+        truth = study.results.truth(mode).dropna(axis=0, how="all").dropna(axis=1, how="all").T  # source x target
         print(f"\n## {MODE_NAMES[mode]}\n")
-        if len(dice) < 2:
+        if len(truth) < 2:
             print("Fewer than two sources have been transferred in every seed: nothing to cluster.")
             continue
-        clusters = cluster_sources(dice.fillna(dice.mean()))  # a missing cell says nothing: the target's mean
-        dice = dice.iloc[leaves_list(clusters)].rename_axis("source")
-        print(markdown(dice))
-        study.save(heat_map(dice, clusters, MODE_NAMES[mode]), f"heatmap-{mode}")
+        clusters = cluster_sources(truth.fillna(truth.mean()))  # a missing cell says nothing: the target's mean
+        truth = truth.iloc[leaves_list(clusters)].rename_axis("source")
+        print(markdown(truth))
+        figure = heat_map(truth, clusters, f"{study.results.measure_name}, {MODE_NAMES[mode]}")
+        study.save(figure, f"heatmap-{mode}")
 
 
-def heat_map(dice: pd.DataFrame, clusters: NDArray[np.float64], title: str) -> Figure:
+def heat_map(truth: pd.DataFrame, clusters: NDArray[np.float64], title: str) -> Figure:
     """The dendrogram beside the cells; rows are sources in the dendrogram's order, columns targets."""
-    n_sources, n_targets = dice.shape
+    n_sources, n_targets = truth.shape
     figure = Figure((5 + 0.5 * n_targets, 3 + 0.35 * n_sources), layout="constrained")
     tree, cells = figure.subplots(1, 2, width_ratios=(1, 6))
     dendrogram(clusters, orientation="left", no_labels=True, color_threshold=0, above_threshold_color="0.3", ax=tree)
     tree.invert_yaxis()
     tree.axis("off")
-    image = cells.imshow(dice, aspect="auto", cmap="viridis", vmin=0, vmax=1)
-    for place, dices in enumerate(dice.to_numpy().T):
-        for row, value in enumerate(dices):
+    image = cells.imshow(truth, aspect="auto", cmap="viridis", vmin=0, vmax=1)
+    for place, of_target in enumerate(truth.to_numpy().T):
+        for row, value in enumerate(of_target):
             text = f"{value:.2f}".lstrip("0") if np.isfinite(value) else ""
             cells.text(place, row, text, size=7, color="black" if value > 0.6 else "white", ha="center", va="center")
-        best = int(np.nanargmax(dices))
+        best = int(np.nanargmax(of_target))
         cells.add_patch(Rectangle((place - 0.5, best - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=1.5))
-    cells.set_xticks(range(n_targets), dice.columns, rotation=90)
-    cells.set_yticks(range(n_sources), dice.index)
+    cells.set_xticks(range(n_targets), truth.columns, rotation=90)
+    cells.set_yticks(range(n_sources), truth.index)
     cells.yaxis.tick_right()
     cells.set_xlabel("target")
-    cells.set_title(f"Dice, {title}; framed: the best source of a target")
+    cells.set_title(f"{title}; framed: the best source of a target")
     figure.colorbar(image, ax=cells, shrink=0.6, pad=0.01)
     return figure
 

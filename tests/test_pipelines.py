@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from medtrans.config import StudyJob
@@ -50,14 +53,20 @@ def study(tmp_path_factory) -> Path:
 def outcome_of(piece: Piece) -> Outcome:
     """Dice of source s on target t: 0.1 + 0.1 s + 0.01 t; of k sources: 0.7 + 0.01 k; seed 1 has 0.02 more.
 
+    mIoU is half of it, pixel accuracy always 0.9.
+
     h_score ranks as the truth does, otce_sim the other way round; the filter drops the best source, a/T1CE/WT.
     """
     s = SOURCES.index(piece.sources[0]) if piece.sources else -1
     t = TARGETS.index(piece.target) if piece.target else -1
     seed = 0.02 * (piece.seed or 0)
     of_target, sources, run = (piece.target,), piece.sources, (piece.mode, piece.seed)
+
+    def by_measure(dice: float) -> tuple[float, float, float]:
+        return dice, dice / 2, 0.9
+
     rows = {
-        "train": {"sources": [(*sources, 0.9)]},
+        "train": {"sources": [(*sources, 0.9, 0.8, 0.95)]},
         "filter": {"candidates": [(*of_target, "default", name, name != SOURCES[-1], "") for name in SOURCES]},
         "score": {
             "scores": [
@@ -65,8 +74,8 @@ def outcome_of(piece: Piece) -> Outcome:
                 (*of_target, *sources, "boundary", "otce_sim", 0, float(-s)),
             ]
         },
-        "transfer": {"transfers": [(*of_target, *sources, *run, 0.1 + 0.1 * s + 0.01 * t + seed)]},
-        "fuse": {"fusions": [(*of_target, " + ".join(sources), *run, 0.7 + 0.01 * len(sources) + seed)]},
+        "transfer": {"transfers": [(*of_target, *sources, *run, *by_measure(0.1 + 0.1 * s + 0.01 * t + seed))]},
+        "fuse": {"fusions": [(*of_target, " + ".join(sources), *run, *by_measure(0.7 + 0.01 * len(sources) + seed))]},
     }[piece.kind]
     return Outcome(rows, seconds=1.0, parts={})
 
@@ -130,6 +139,41 @@ def test_prints_its_table_and_draws_its_figure(study, run, script, lines, figure
     assert image.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_table_of_scenes_marks_the_best_metric_of_every_target_and_has_no_figure(study, run):
+    """h_score ranks as the truth does, otce_sim the other way round."""
+    printed = run("scene_table", str(study))
+    assert "## Dice, head retrained, sampler boundary" in printed
+    assert "| target | Spearman, h_score | Spearman, otce_sim | Kendall, h_score | Kendall, otce_sim |" in printed
+    for row in (*TARGETS, "mean of 3"):
+        assert f"| {row} | **1.00** | <u>-1.00</u> | **1.00** | <u>-1.00</u> |" in printed
+    assert not (study / "figures/scene_table.png").exists()
+
+
+def test_marks_go_by_what_is_printed_and_a_metric_alone_has_none(monkeypatch):
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    marked = runpy.run_path(str(PIPELINES / "scene_table.py"))["marked"]
+    table = pd.DataFrame([[0.501, 0.499, 0.4, 0.1], [np.nan, 0.2, np.nan, np.nan], [-0.001, -0.5, np.nan, -0.5]])
+    assert marked(table).fillna("-").to_numpy().tolist() == [
+        ["**0.50**", "**0.50**", "<u>0.40</u>", "0.10"],
+        ["-", "0.20", "-", "-"],
+        ["**0.00**", "<u>-0.50</u>", "-", "<u>-0.50</u>"],
+    ]
+
+
+def test_scripts_speak_of_the_measure_of_the_study(study, run, tmp_path):
+    """mIoU is half of Dice here."""
+    before = Results.read(study / "study.sqlite").job
+    job = before.model_copy(update={"output": tmp_path, "measure": "miou"})
+    shutil.copy(study / "study.sqlite", job.store_path)
+    Store.open(job.store_path, job).close()
+    for script in ("agreement_table", "many_to_one", "scene_table", "score_scatter", "transfer_heatmap"):
+        printed = run(script, str(tmp_path))
+        assert "Dice" not in printed
+    assert "| a/T1/GM | 0.055 | 0.060 | 0.065 |" in printed
+    assert "mIoU" in run("scene_table", str(tmp_path))
+    assert "| chooser | k | mIoU |" in run("many_to_one", str(tmp_path))
+
+
 def test_says_when_there_is_nothing_to_compare(tmp_path, run):
     data = {"format": "folder", "root": "nowhere"}
     tasks = [{"tasks": ["a/T1/{GM,WM}"], "data": data}]
@@ -137,7 +181,7 @@ def test_says_when_there_is_nothing_to_compare(tmp_path, run):
     with Store.open(job.store_path, job) as store:
         store.record(
             Piece("transfer", ("a/T1/GM",), "a/T1/WM", "head", 0),
-            Outcome({"transfers": [("a/T1/WM", "a/T1/GM", "head", 0, 0.5)]}, 1.0, {}),
+            Outcome({"transfers": [("a/T1/WM", "a/T1/GM", "head", 0, 0.5, 0.4, 0.9)]}, 1.0, {}),
         )
     assert "nothing to compare" in run("subset_structures", str(tmp_path))
     assert "nothing to cluster" in run("transfer_heatmap", str(tmp_path))

@@ -132,6 +132,42 @@ def test_edges_between_any_two_of_many_classes_count():
     assert set(found.label.tolist()) == set(range(19))
 
 
+def test_classes_0_to_254_are_classes_like_any_other():
+    label = np.arange(255, dtype=np.uint8)[None]
+    np.testing.assert_array_equal(edge_distance_mm(label, (1, 1)), np.full((1, 255), 0.5))
+
+
+# Two classes, and four that meet in a point; X is ignored.
+X = IGNORE_LABEL
+MAPS = {
+    # A stripe of ignored pixels parts 3 from 18: nobody knows where one ends and the other begins.
+    "stripe": ([[3, 3, X, X, 18, 18]], [], [1, 4]),
+    # The edge between 3 and 18 runs under the ignored region and comes out below it.
+    "hidden": ([[3, 3, X, 18], [3, 3, X, 18], [3, 3, 18, 18]], [9, 10], [1, 3, 5, 7, 9, 10]),
+    # An ignored border around the image, as cameras that are distorted leave it.
+    "frame": ([[X, X, X, X], [X, 0, 1, X], [X, X, X, X]], [5, 6], [5, 6]),
+    "corner": ([[0, 5], [18, 2]], [0, 1, 2, 3], [0, 1, 2, 3]),
+    "one class": ([[7, X], [7, X]], [], [0, 2]),
+}
+
+
+@pytest.mark.parametrize("name", MAPS)
+def test_edges_under_and_around_ignored_regions(name):
+    """Flat indices of the pixels that touch an edge: without, and with the borders of ignored regions."""
+    label, without, including = MAPS[name]
+    case = case_of(label)
+    for ignored_edges, expected in ((False, without), (True, including)):
+        if not expected:
+            with pytest.raises(SamplingError, match="none of 1 images has an edge"):
+                boundary_candidates([case], band_mm=0.6, ignored_edges=ignored_edges)
+            continue
+        found = boundary_candidates([case], band_mm=0.6, ignored_edges=ignored_edges)
+        assert np.ravel_multi_index(found.position.T, case.label.shape).tolist() == expected
+        assert IGNORE_LABEL not in found.label
+        sample = sample_pixels([case], band_mm=0.6, ignored_edges=ignored_edges, rng=rng())
+        assert sample.position.tolist() == found.position.tolist()
+
+
 def test_ignored_pixels_and_pixels_outside_the_body_are_never_drawn():
     label = np.array([[0, 0, 1, 1], [IGNORE_LABEL, 0, 1, IGNORE_LABEL]])
     image = np.array([[[0, 5, 5, 5], [5, 0, 5, 5]], [[0, 0, 5, 5], [5, 5, 0, 5]]])  # only (0, 0) is 0 in both channels
@@ -321,8 +357,26 @@ def test_nothing_to_draw_is_an_error_that_says_why(label, image, kind, message):
 
 
 def test_a_band_narrower_than_half_a_pixel_is_an_error_that_names_the_spacing():
-    with pytest.raises(SamplingError, match=r"0\.4 mm to an edge \(the finest spacing is 1 mm\)"):
-        boundary_candidates([case_of([[0, 1]])], band_mm=0.4)
+    volume = case_of([[[0, 1]]], spacing_mm=(3, 2, 2))
+    with pytest.raises(SamplingError, match=r"inside the body is nearer than 0\.4 mm .* at least 1 mm away"):
+        boundary_candidates([volume], band_mm=0.4)
+
+
+@pytest.mark.parametrize(
+    ("label", "settings", "message"),
+    [
+        ([[4, 4]], {}, "none of 1 images has an edge between two classes; check"),
+        ([[4, X, 5]], {}, r"between two classes \(the border of an ignored region is none unless ignored_edges"),
+        ([[X, X]], {}, r"all pixels of 1 images have the label 255 \(ignored\)"),
+        ([[X, X]], {"kind": "uniform"}, r"all pixels of 1 images have the label 255 \(ignored\)"),
+        ([[0, 1]], {"band_mm": 0.4}, r"no labelled pixel is nearer than 0\.4 pixels .* at least 0\.5 pixels away"),
+    ],
+)
+def test_errors_on_photographs_speak_of_pixels_and_not_of_bodies(label, settings, message):
+    with pytest.raises(SamplingError, match=message) as caught:
+        sample_pixels([case_of(label)], rng=rng(), **settings)
+    assert " mm" not in str(caught.value)
+    assert "body" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +384,7 @@ def test_a_band_narrower_than_half_a_pixel_is_an_error_that_names_the_spacing():
     [
         ({"kind": "boundry"}, "did you mean 'boundary'"),
         ({"weighting": "distanse"}, "did you mean 'distance'"),
-        ({"band_mm": 0.0}, "band_mm is 0"),
+        ({"band_mm": 0.0}, r"band_mm is 0; give a positive width in millimetres \(photographs: pixels\)"),
         ({"band_mm": math.nan}, "band_mm is nan"),
         ({"n_pixels": 0}, "n_pixels is 0"),
         ({"repetitions": 0}, "repetitions is 0"),

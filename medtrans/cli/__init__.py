@@ -144,7 +144,7 @@ def main() -> None:
             _say(f"{where}{error.strerror or error}; check the path, its permissions and the space on the disk")
             sys.exit(2)
         except MemoryError:
-            _say("out of memory; choose fewer cases, a coarser spacing_mm or fewer pixels")
+            _say("out of memory; choose fewer cases, a coarser spacing_mm, a smaller size or fewer pixels")
             sys.exit(2)
         except (KeyboardInterrupt, _Interrupted):
             _say("interrupted; run the same command again to go on")

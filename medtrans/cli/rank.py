@@ -18,7 +18,7 @@ def run_rank_job(job: RankJob) -> Ranking:
     """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html."""
     _require_writable(job.output)
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
-    with progress_bar(f"reading the scans of {job.target}") as bar:
+    with progress_bar(f"reading the images of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
         ranking = rank_sources(
             target,

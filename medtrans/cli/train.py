@@ -16,7 +16,7 @@ def run_train_job(job: TrainJob) -> None:
     for i, name in enumerate(names, start=1):
         start = time.perf_counter()
         done = "kept" if (job.pool / str(name)).exists() else "trained"
-        with progress_bar(f"reading the scans of {name}") as bar:
+        with progress_bar(f"reading the images of {name}") as bar:
             task = load_task_from(name, job.data, job.preprocessing)
             train_source(
                 task,

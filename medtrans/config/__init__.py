@@ -6,6 +6,8 @@ from medtrans.config.differences import differences
 from medtrans.config.jobs import RankJob, TrainJob
 from medtrans.config.load import load_settings
 from medtrans.config.settings import (
+    MEASURE_NAMES,
+    AccuracyMeasure,
     DataSettings,
     Device,
     FilterSettings,
@@ -20,6 +22,7 @@ from medtrans.config.settings import (
 from medtrans.config.study import (
     ExecutorSettings,
     ManyToOneSettings,
+    SourceGroup,
     StudyJob,
     TargetGroup,
     TaskGroup,
@@ -27,6 +30,8 @@ from medtrans.config.study import (
 )
 
 __all__ = [
+    "MEASURE_NAMES",
+    "AccuracyMeasure",
     "DataSettings",
     "Device",
     "ExecutorSettings",
@@ -38,6 +43,7 @@ __all__ = [
     "SamplerSettings",
     "Settings",
     "SignatureSettings",
+    "SourceGroup",
     "StudyJob",
     "TargetGroup",
     "TaskGroup",

@@ -81,8 +81,10 @@ def _keys_at(kind: type[Settings], where: tuple[Any, ...]) -> list[str]:
     return list(kind.model_fields)
 
 
-def _options(annotation: Any) -> tuple[Any, ...]:
-    return getattr(annotation, "__args__", None) or (annotation,)
+def _options(annotation: Any) -> list[Any]:
+    """What an annotation is made of, however nested."""
+    members = getattr(annotation, "__args__", ())
+    return [option for member in members for option in _options(member)] if members else [annotation]
 
 
 def _is_settings(kind: Any) -> bool:

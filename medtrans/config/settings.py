@@ -6,6 +6,7 @@ Relative paths in a configuration are relative to the folder the command is run 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,11 @@ def _usable_path(value: Any) -> Any:
         raise ValueError("there is no such user's home folder; write the path out") from error
 
 
+AccuracyMeasure = Literal["dice", "miou", "pixel_accuracy"]
+
+MEASURE_NAMES: Mapping[AccuracyMeasure, str] = {"dice": "Dice", "miou": "mIoU", "pixel_accuracy": "pixel accuracy"}
+"""Measures of accuracy as people write them."""
+
 AnyPath = Annotated[Path, BeforeValidator(_usable_path)]
 
 
@@ -37,6 +43,10 @@ class Settings(BaseModel):
     """Base of all settings: immutable, no unknown keys, finite numbers, defaults checked too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+PHOTOGRAPHS = frozenset({"bdd100k", "camvid", "cityscapes", "gta5"})
+"""The formats of `DataSettings` whose images are photographs; those of the others are volumes."""
 
 
 class DataSettings(Settings):
@@ -91,9 +101,10 @@ class SamplerSettings(Settings):
     kind: Literal["boundary", "uniform"] = "boundary"
     n_pixels: Count = 10_000
     repetitions: Count = 10
-    band_mm: Positive = 4.0
+    band_mm: Positive = 4.0  # of photographs: pixels
     weighting: Literal["uniform", "distance"] = "uniform"
     balance_classes: bool = False
+    ignored_edges: bool = False  # whether the border of an ignored region is an edge
     outside: Annotated[float, Field(ge=0, lt=1)] = 0.4  # share of the pixels from outside the body, where all is 0
 
 

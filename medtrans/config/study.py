@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from medtrans.config.settings import (
+    PHOTOGRAPHS,
+    AccuracyMeasure,
     AnyPath,
     Count,
     DataSettings,
@@ -23,7 +25,7 @@ from medtrans.config.settings import (
     expand_braces,
 )
 from medtrans.errors import ConfigError
-from medtrans.tasks import TaskName
+from medtrans.tasks import ARCHITECTURE, TaskName
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -34,9 +36,21 @@ class TaskGroup(Settings):
     tasks: Names
     data: DataSettings
 
-    def names(self) -> list[TaskName]:
+    def names(self) -> list[str]:
         """The tasks with braces expanded, in order."""
-        return [TaskName.parse(name) for text in self.tasks for name in expand_braces(text)]
+        return [str(TaskName.parse(name)) for text in self.tasks for name in expand_braces(text)]
+
+
+class SourceGroup(TaskGroup):
+    """Sources: each task is trained with the study's network, or with each of several architectures."""
+
+    networks: Annotated[tuple[NetworkSettings, ...], Field(min_length=1)] | None = None  # None: the study's one
+
+    def names(self) -> list[str]:
+        """The sources in order: every task, with ``networks`` once for each architecture: ``open-ms/T1/GM@DynUNet``."""
+        if self.networks is None:
+            return super().names()
+        return [f"{task}{ARCHITECTURE}{network.name}" for task in super().names() for network in self.networks]
 
 
 class TargetGroup(TaskGroup):
@@ -76,11 +90,11 @@ class StudyJob(Settings):
     """``medtrans study``: every source on every target, scored and transferred."""
 
     output: AnyPath  # the folder of the store, the pool and the report
-    sources: Annotated[tuple[TaskGroup, ...], Field(min_length=1)]
+    sources: Annotated[tuple[SourceGroup, ...], Field(min_length=1)]
     targets: Annotated[tuple[TargetGroup, ...], Field(min_length=1)]
     pool: AnyPath | None = None  # None: <output>/pool; sources that are there already are not trained again
     preprocessing: PreprocessingSettings = PreprocessingSettings()
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = NetworkSettings()  # of sources whose group names none, and of training from scratch
     training: TrainingSettings = TrainingSettings()  # of the sources
     signature: SignatureSettings = SignatureSettings()
     metrics: Names = ("h_score", "otce_sim", "leep", "logme")
@@ -92,6 +106,7 @@ class StudyJob(Settings):
     )
     transfer: TransferSettings = TransferSettings()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1)
+    measure: AccuracyMeasure | None = None  # of what transfer gives; None: miou for photographs, dice for the others
     same_task: bool = False  # whether the source of the target's own task is a candidate
     many_to_one: ManyToOneSettings | None = None
     device: Device = "auto"
@@ -108,26 +123,42 @@ class StudyJob(Settings):
         """The folder of the sources."""
         return self.pool or self.output / "pool"
 
-    def source_groups(self) -> dict[str, TaskGroup]:
+    @property
+    def accuracy_measure(self) -> AccuracyMeasure:
+        """The measure that sources are compared by."""
+        photographs = any(group.data.format in PHOTOGRAPHS for group in self.targets)
+        return self.measure or ("miou" if photographs else "dice")
+
+    def source_groups(self) -> dict[str, SourceGroup]:
         """The group of each source, by name, in order; ConfigError for a name that comes twice."""
         return _by_name(self.sources, "sources")
+
+    def network_of(self, source: str) -> NetworkSettings:
+        """The network that a source is trained with."""
+        networks = self.source_groups()[source].networks or (self.network,)
+        architecture = source.partition(ARCHITECTURE)[2]
+        return next(network for network in networks if architecture in ("", network.name))
 
     def target_groups(self) -> dict[str, TargetGroup]:
         """The group of each target, by name, in order; ConfigError for a name that comes twice."""
         return _by_name(self.targets, "targets")
 
     def identity(self) -> dict[str, Any]:
-        """What the results depend on, as JSON values: not where files lie, nor where the pieces run."""
+        """What the results depend on, as JSON values: not where files lie, nor where the pieces run.
+
+        Nor ``measure``: all measures are kept.
+        """
         root: Any = {"__all__": {"data": {"root"}}}
-        elsewhere: Any = {"output": True, "pool": True, "executor": True, "sources": root, "targets": root}
+        elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure"), True)
+        elsewhere |= {"sources": root, "targets": root}
         return self.model_dump(mode="json", exclude=elsewhere)
 
 
 def _by_name(groups: tuple[Any, ...], what: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for group in groups:
-        for name in map(str, group.names()):
+        for name in group.names():
             if name in found:
-                raise ConfigError(f"{what}: task '{name}' is there twice; name each task once")
+                raise ConfigError(f"{what}: '{name}' is there twice; name each once")
             found[name] = group
     return found

@@ -1,20 +1,28 @@
-"""All gradient descent: train a source, fine-tune it, retrain its head, fuse several; and the Dice that comes of it."""
+"""All gradient descent: train a source, fine-tune it, retrain its head, fuse several; and how right the outcome is."""
 
 from __future__ import annotations
 
-from medtrans.learning.evaluate import dice_of_labels, dice_score, largest_output, predict_labels, predict_outputs
+from medtrans.learning.evaluate import (
+    dice_score,
+    largest_output,
+    predict_labels,
+    predict_outputs,
+    segmentation_accuracy,
+)
 from medtrans.learning.fine_tune import fine_tune
 from medtrans.learning.fusion import FusedNetwork, average_predictions, fuse_heads
 from medtrans.learning.loop import Descent, Progress
-from medtrans.learning.train import definition_for, make_signature, train_network, train_source
+from medtrans.learning.measures import Accuracy, accuracy_of_labels
+from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
 
 __all__ = [
+    "Accuracy",
     "Descent",
     "FusedNetwork",
     "Progress",
+    "accuracy_of_labels",
     "average_predictions",
     "definition_for",
-    "dice_of_labels",
     "dice_score",
     "fine_tune",
     "fuse_heads",
@@ -22,6 +30,8 @@ __all__ = [
     "make_signature",
     "predict_labels",
     "predict_outputs",
+    "segmentation_accuracy",
     "train_network",
     "train_source",
+    "training_accuracy",
 ]

@@ -14,7 +14,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.features import WINDOW_3D
 from medtrans.networks import padded_size
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import IGNORE_LABEL, Case, Task
 
 Box = tuple[slice, ...]
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -30,7 +30,7 @@ class Batch(NamedTuple):
 class Batches:
     """The batches of one training: ``batches.at(step)``.
 
-    Every second element, the first among them, is a case that shows the structure (any class but 0); the others are
+    Every second element, the first among them, is a case that shows the structure (see `is_structure`); the others are
     any case. Within each of the two halves no case comes twice before all came once. With patches, the first kind
     of element also holds a pixel of the structure; the others lie anywhere. 2D images are taken whole where
     ``patch_size`` is None.
@@ -43,11 +43,12 @@ class Batches:
         TrainingError: no case shows the structure.
     """
 
-    def __init__(self, cases: Sequence[Case], training: TrainingSettings, *, divisor: int) -> None:
-        self.cases = tuple(cases)
+    def __init__(self, task: Task, training: TrainingSettings, *, divisor: int) -> None:
+        self.cases = task.cases
+        self.has_background = task.has_background
         self.training = training
         self.divisor = divisor
-        self.with_structure = [i for i, case in enumerate(cases) if is_structure(case.label).any()]
+        self.with_structure = [i for i in range(len(self.cases)) if self._structure(i).any()]
         if not self.with_structure:
             raise TrainingError(
                 f"none of the {len(self.cases)} cases shows the structure to learn; "
@@ -60,7 +61,7 @@ class Batches:
         pairs = [self._cut(i, rng, structure) for i, structure in self._draw(rng)]
         shape = self._padded_shape([label.shape for _, label in pairs])
         images = np.stack([_pad(image, shape, 0) for image, _ in pairs])
-        outside = IGNORE_LABEL if is_photograph(self.cases[0]) else 0
+        outside = IGNORE_LABEL if self.cases[0].is_photograph else 0
         labels = np.stack([_pad(label, shape, outside) for _, label in pairs])
         if self.training.augment:
             images, labels = augment(images, labels, left_right_axis(self.cases[0]), rng)
@@ -91,7 +92,10 @@ class Batches:
     @cached_property
     def _structure_pixels(self) -> dict[int, NDArray[np.int64]]:
         """Flat indices of the structure's pixels, by case; needed for patches only."""
-        return {i: np.flatnonzero(is_structure(self.cases[i].label)) for i in self.with_structure}
+        return {i: np.flatnonzero(self._structure(i)) for i in self.with_structure}
+
+    def _structure(self, index: int) -> NDArray[np.bool_]:
+        return is_structure(self.cases[index].label, has_background=self.has_background)
 
     @cached_property
     def _patch_shape(self) -> tuple[int, ...] | None:
@@ -109,10 +113,10 @@ class Batches:
         return tuple(padded_size(max(sizes), self.divisor) for sizes in zip(*shapes, strict=True))
 
 
-def is_structure(label: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where a label map shows any class but 0 (and is not ignored)."""
-    mask: NDArray[np.bool_] = (label != 0) & (label != IGNORE_LABEL)
-    return mask
+def is_structure(label: NDArray[np.uint8], *, has_background: bool) -> NDArray[np.bool_]:
+    """Where a label map shows any class but the background, class 0, if there is one; and is not ignored."""
+    mask: NDArray[np.bool_] = label != IGNORE_LABEL
+    return mask & (label != 0) if has_background else mask
 
 
 def random_box(
@@ -151,12 +155,7 @@ def augment(
 
 def left_right_axis(case: Case) -> int:
     """The spatial axis from left to right: the first of volumes and their slices, the last (columns) of photographs."""
-    return 1 if is_photograph(case) else 0
-
-
-def is_photograph(case: Case) -> bool:
-    """A 2D image that is not a slice of a volume."""
-    return case.ndim == 2 and case.height is None
+    return 1 if case.is_photograph else 0
 
 
 def _shuffled(items: Sequence[int], n: int, rng: np.random.Generator) -> list[int]:

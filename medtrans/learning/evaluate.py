@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
@@ -13,47 +13,42 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from medtrans.errors import DataError
 from medtrans.features import default_window
+from medtrans.learning.measures import Accuracy, accuracy_of_labels
 from medtrans.networks import padded_size
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import Case
 
 IMAGES_AT_ONCE = 8
 """2D images that go through the network together."""
 
 
-def dice_score(
-    network: nn.Module, cases: Sequence[Case], n_classes: int, *, divisor: int, device: str | torch.device = "cpu"
-) -> float:
-    """Mean Dice coefficient over subjects and the classes 1..K-1, in [0, 1]; higher is better.
-
-    ``Dice = 2 |P and T| / (|P| + |T|)`` for the pixels P predicted and the pixels T labelled as one class in one
-    subject. The slices of a subject are pooled before the division, so each slice counts by what it shows. Pixels
-    labelled ``IGNORE_LABEL`` are left out of both.
-
-    A class that a subject does not have (T empty) is left out for this subject, whatever was predicted there: the
-    coefficient would fall from 1 to 0 with a single false pixel. (MONAI's DiceMetric neither pools slices nor does
-    this: it gives 0 where only P is not empty.)
+def segmentation_accuracy(
+    network: nn.Module,
+    cases: Sequence[Case],
+    n_classes: int,
+    *,
+    has_background: bool,
+    divisor: int,
+    device: str | torch.device = "cpu",
+) -> Accuracy:
+    """Dice, mIoU and pixel accuracy of a network on labelled cases, as `accuracy_of_labels` has them.
 
     The predicted class is the one with the largest output. Spatial sizes are padded to multiples of ``divisor``;
     volumes are segmented in windows of 96 voxels a side that overlap by a quarter.
 
     Raises:
-        DataError: no subject has any of the classes.
+        DataError: no case has any of the classes.
     """
-    return dice_of_labels(cases, predict_labels(network, cases, divisor=divisor, device=device), n_classes)
+    predicted = predict_labels(network, cases, divisor=divisor, device=device)
+    return accuracy_of_labels(cases, predicted, n_classes, has_background=has_background)
 
 
-def dice_of_labels(cases: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], n_classes: int) -> float:
-    """The coefficient of ``dice_score`` for label maps that are there: one for each case, in order; as the case's."""
-    tables: dict[str, NDArray[np.int64]] = {}
-    for case, labels in zip(cases, predicted, strict=True):
-        table = confusion_table(case.label, labels, n_classes)
-        tables[case.subject] = tables[case.subject] + table if case.subject in tables else table
-    scores = np.array([_dice_of_structures(table) for table in tables.values()])
-    if np.isnan(scores).all():
-        raise DataError(f"Dice: none of the {len(tables)} subjects shows the structure; add one that does")
-    return float(np.nanmean(scores))
+def dice_score(
+    network: nn.Module, cases: Sequence[Case], n_classes: int, *, divisor: int, device: str | torch.device = "cpu"
+) -> float:
+    """The Dice coefficient of `segmentation_accuracy` for a task with a background: mean over the classes 1..K-1."""
+    found = segmentation_accuracy(network, cases, n_classes, has_background=True, divisor=divisor, device=device)
+    return found.dice
 
 
 def predict_labels(
@@ -79,20 +74,6 @@ def largest_output(outputs: torch.Tensor) -> NDArray[np.uint8]:
     """The class with the largest of the outputs ``(K, *spatial)`` at every pixel."""
     largest: NDArray[np.uint8] = outputs.argmax(dim=0).to(torch.uint8).cpu().numpy()
     return largest
-
-
-def confusion_table(label: NDArray[np.uint8], predicted: NDArray[np.uint8], n_classes: int) -> NDArray[np.int64]:
-    """Number of pixels by labelled class (row) and predicted class (column), without the ignored ones; shape (K, K)."""
-    valid = label != IGNORE_LABEL
-    pairs = label[valid].astype(np.int64) * n_classes + predicted[valid]
-    return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def _dice_of_structures(table: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Dice of the classes 1..K-1; NaN where a class is not labelled."""
-    overlap, labelled, predicted = np.diag(table)[1:], table.sum(axis=1)[1:], table.sum(axis=0)[1:]
-    dice = 2 * overlap / np.maximum(labelled + predicted, 1)
-    return np.where(labelled > 0, dice, np.nan)
 
 
 def _outputs(network: nn.Module, images: torch.Tensor, divisor: int, device: str | torch.device) -> torch.Tensor:

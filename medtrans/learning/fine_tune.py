@@ -57,7 +57,7 @@ def fine_tune(
     if mode == "head":
         retrain_head(network, head_name, task, training, divisor=divisor, device=place, text=text, progress=progress)
     else:
-        descend(network.train(), task.cases, training, divisor=divisor, device=place, text=text, progress=progress)
+        descend(network.train(), task, training, divisor=divisor, device=place, text=text, progress=progress)
     return network.requires_grad_(True).eval()
 
 
@@ -76,11 +76,12 @@ def retrain_head(
 
     2D images without augmentation go through the frozen layers once. Raises as ``descend``.
     """
-    trained, cases = network.eval().requires_grad_(False), task.cases
+    trained = network.eval().requires_grad_(False)
     head = network.get_submodule(head_name).requires_grad_(True)
     if task.ndim == 2 and not training.augment:
-        trained, cases, divisor = head, feature_cases(network, head_name, cases, divisor, device), 1
-    descend(trained, cases, training, divisor=divisor, device=device, text=text, progress=progress)
+        cases = feature_cases(network, head_name, task.cases, divisor, device)
+        trained, task, divisor = head, replace(task, cases=cases), 1
+    descend(trained, task, training, divisor=divisor, device=device, text=text, progress=progress)
 
 
 def feature_cases(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batch, Batches
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.networks import draws_in_training, seeded
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import IGNORE_LABEL, Task
 
 Progress = Callable[[int, int, str], None]
 """Told after each step: steps done, steps in all, what is being trained."""
@@ -38,7 +38,7 @@ class Descent(NamedTuple):
 
 def descend(
     network: nn.Module,
-    cases: Sequence[Case],
+    task: Task,
     training: TrainingSettings,
     *,
     divisor: int,
@@ -47,7 +47,7 @@ def descend(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Descent:
-    """Train, in place, those parameters of a network that require a gradient.
+    """Train, in place, those parameters of a network that require a gradient, on a task's cases.
 
     AdamW on ``segmentation_loss``, with the ``learning_rate`` of each step; on a GPU the network runs in mixed
     precision. The network stays in the mode (training or evaluation) it comes in. ``text`` names the training in
@@ -62,8 +62,8 @@ def descend(
         TrainingError: no case shows the structure; the loss is not finite; the checkpoint is damaged, belongs to
             another training, or cannot be written.
     """
-    batches = Batches(cases, training, divisor=divisor)
-    state = _State(network.to(device), training, device)
+    batches = Batches(task, training, divisor=divisor)
+    state = _State(network.to(device), training, device, has_background=task.has_background)
     if checkpoint is not None:
         state.restore(checkpoint.read(device))
     while state.step < training.steps:
@@ -82,16 +82,28 @@ def descend(
     return Descent(state.step, state.final_loss, state.seconds)
 
 
-def segmentation_loss(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Dice loss of the classes 1..K-1, pooled over the batch, plus the mean cross-entropy; ignored pixels left out.
+def segmentation_loss(outputs: torch.Tensor, labels: torch.Tensor, *, has_background: bool) -> torch.Tensor:
+    """Mean Dice loss of the classes, pooled over the batch, plus the mean cross-entropy; ignored pixels left out.
 
-    Pooling keeps an element without the structure from dominating: alone, its Dice loss is 1 for any false pixel.
-    MONAI's DiceCELoss is the same sum but knows no ignored label.
+    Of the Dice loss, class 0 is left out if it is background, and so are classes that no pixel of the batch has: MONAI
+    gives them a loss near 1 whatever the network says, so that with many classes little would be left of the others'
+    gradient. Pooling keeps an element without a class from dominating in the same way. MONAI's DiceCELoss is the same
+    sum but knows no ignored label.
 
     Shapes: outputs ``(B, K, *spatial)`` before softmax; labels ``(B, *spatial)``, int64.
     """
-    dice = DiceLoss(include_background=False, to_onehot_y=True, softmax=True, batch=True, ignore_index=IGNORE_LABEL)
-    loss: torch.Tensor = dice(outputs, labels[:, None])
+    dice = DiceLoss(
+        include_background=not has_background,
+        to_onehot_y=True,
+        softmax=True,
+        batch=True,
+        reduction="none",
+        ignore_index=IGNORE_LABEL,
+    )
+    by_class: torch.Tensor = dice(outputs, labels[:, None]).flatten()
+    pixels = torch.bincount(labels.flatten(), minlength=IGNORE_LABEL + 1)
+    there = pixels[int(has_background) : outputs.shape[1]] > 0
+    loss = by_class[there].sum() / there.sum().clamp(min=1)
     return loss + functional.cross_entropy(outputs, labels, ignore_index=IGNORE_LABEL)
 
 
@@ -107,10 +119,13 @@ def learning_rate(step: int, training: TrainingSettings) -> float:
 class _State:
     """All that changes from step to step, and so all that a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, training: TrainingSettings, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, training: TrainingSettings, device: torch.device, *, has_background: bool
+    ) -> None:
         self.network = network
         self.training = training
         self.device = device
+        self.has_background = has_background
         self.on_gpu = device.type == "cuda"
         self.draws = draws_in_training(network)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
@@ -139,7 +154,7 @@ class _State:
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.on_gpu):
             outputs = self.network(images)
-        return segmentation_loss(outputs.float(), labels)
+        return segmentation_loss(outputs.float(), labels, has_background=self.has_background)
 
     def _chance(self) -> AbstractContextManager[None]:
         """Dropout's random numbers come from (seed, step) inside; a network without dropout waits for no other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +26,9 @@ from medtrans.errors import BundleError, TrainingError
 from medtrans.features import extract_features
 from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint
-from medtrans.learning.evaluate import dice_score
+from medtrans.learning.evaluate import segmentation_accuracy
 from medtrans.learning.loop import Descent, Progress, descend
+from medtrans.learning.measures import Accuracy
 from medtrans.networks import build_network, network_definition, resolve_device, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
@@ -45,22 +47,24 @@ def train_source(
     training: TrainingSettings,
     signature: SignatureSettings,
     sampler: SamplerSettings,
+    name: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Source:
-    """Train a network on a task from scratch and add it to the pool as a MONAI bundle, named as the task.
+    """Train a network on a task from scratch and add it to the pool as a MONAI bundle.
 
-    A training that was killed goes on at its last checkpoint, ``<pool>/.partial/<task>/checkpoint.pt``. A bundle that
+    ``name`` is that of its folder in the pool, and of the source; None: as the task. A training that was killed goes on
+    at its last checkpoint, ``<pool>/.partial/<name>/checkpoint.pt``. A bundle that
     is there already, trained with the same settings on the same data, is returned as it is. The bundle's metadata
-    record how the training went: settings, steps, final loss, Dice on the training cases, seconds, versions.
+    record how the training went: settings, steps, final loss, accuracy on the training cases, seconds, versions.
 
     Raises:
         TrainingError: no case shows the structure, the loss is not finite, or the pool holds a bundle or a checkpoint
-            of this task that comes from other settings or data.
+            of this name that comes from other settings or data.
         SamplingError: the signature's pixels cannot be drawn; found out before the training.
         BundleError: the bundle cannot be written, or the one that is there is broken.
     """
-    name, pool = str(task.name), Path(pool)
+    name, pool = name or str(task.name), Path(pool)
     definition = definition_for(task, network)
     weights_depend_on = {
         "data": data_digest(task.cases),
@@ -94,7 +98,7 @@ def train_source(
             training_record={"settings": settings, **record},
         )
     _discard(checkpoint, pool)
-    return source
+    return replace(source, name=name)
 
 
 def make_signature(
@@ -130,8 +134,8 @@ def make_signature(
 
 def _check_pixels(task: Task, settings: SignatureSettings, sampler: SamplerSettings) -> None:
     """Raise SamplingError before the training, not after it, where the signature will find no pixels."""
-    learnable = any(is_structure(case.label).any() for case in task.cases)  # if not, the training says so itself
-    if settings.content == "full" and learnable:
+    shown = (is_structure(case.label, has_background=task.has_background).any() for case in task.cases)
+    if settings.content == "full" and any(shown):  # if none does, the training says so itself
         drawn = sampler.model_dump() | {"n_pixels": 1, "repetitions": 1}
         sample_pixels(task.cases, **drawn, rng=np.random.default_rng(0))
 
@@ -175,7 +179,7 @@ def train_network(
     model = build_network(definition, seed=training.seed).train()
     descent = descend(
         model,
-        task.cases,
+        task,
         training,
         divisor=size_divisor(definition),
         device=resolve_device(str(device)),
@@ -188,8 +192,23 @@ def train_network(
 
 def _record(model: nn.Module, descent: Descent, task: Task, divisor: int, device: torch.device) -> dict[str, Any]:
     """How a training went, for the bundle's metadata."""
-    dice = dice_score(model, task.cases, task.n_classes, divisor=divisor, device=device)
-    return {**descent._asdict(), "training_dice": dice, "device": device.type, "torch": torch.__version__}
+    accuracy = segmentation_accuracy(
+        model, task.cases, task.n_classes, has_background=task.has_background, divisor=divisor, device=device
+    )
+    return {
+        **descent._asdict(),
+        "training_accuracy": accuracy._asdict(),
+        "device": device.type,
+        "torch": torch.__version__,
+    }
+
+
+def training_accuracy(source: Source) -> Accuracy:
+    """How right a source that medtrans trained is on its own training cases; NaN for what its record does not tell."""
+    record = source.metadata.get("medtrans", {}).get("training", {})
+    before = {"dice": record.get("training_dice", math.nan)}  # what bundles told before there were other measures
+    told = record.get("training_accuracy", before)
+    return Accuracy(*(float(told.get(measure, math.nan)) for measure in Accuracy._fields))
 
 
 def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> Source:

@@ -83,7 +83,8 @@ def slice_pictures(picture: SampledSlice) -> SlicePictures:
     grey = _grey(picture.image)
     palette = np.array([colors.to_rgb(CLASS_COLOURS[label % len(CLASS_COLOURS)]) for label in range(IGNORE_LABEL + 1)])
     tint = palette[picture.label]
-    structure = ((picture.label != 0) & (picture.label != IGNORE_LABEL))[..., None]
+    background = (picture.label == 0) & picture.has_background
+    structure = ~(background | (picture.label == IGNORE_LABEL))[..., None]
     labelled = np.where(structure, 0.45 * grey + 0.55 * tint, grey)
     sampled = grey.copy()
     rows, columns = picture.position.T

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from medtrans.report.exports import write_texts
 from medtrans.report.page import page
 from medtrans.report.panels import TIMES, Cell, Panels, number, panels, same
-from medtrans.report.study_figures import VIEWS, fusion_figure, heat_map, scatter
+from medtrans.report.study_figures import fusion_figure, heat_map, scatter, views
 from medtrans.report.study_record import (
     configuration,
     dropped_by,
@@ -87,6 +87,7 @@ def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> s
     return page(
         "study.html.j2",
         name=results.job.output.resolve().name,
+        measure=results.measure_name,
         headline=headline(findings, results.modes),
         answers=[answer(results, findings, mode) for mode in modes],
         unfinished=unfinished(states(results)),
@@ -105,14 +106,14 @@ def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> s
 
 
 def _tables(results: Results, findings: Findings, fusions: pd.DataFrame, modes: Mapping[str, str]) -> dict[str, Any]:
-    mode, sampler, metrics = {"Transfer": modes}, {"Sampler": same(results.samplers)}, results.metrics
+    mode, sampler = {"Transfer": modes}, {"Sampler": same(results.samplers)}
     every, used = {"Filter": same(results.filters)}, {"Filter": same(results.filters[1:])}
     return {
-        "summaries": panels(lambda *of: summary_table(findings, *of), mode),
-        "targets": panels(lambda *of: target_table(findings, metrics, *of), mode | sampler | every),
+        "summaries": panels(lambda *of: summary_table(results, findings, *of), mode),
+        "targets": panels(lambda *of: target_table(results, findings, *of), mode | sampler | every),
         "filters": panels(lambda *of: filter_table(results, findings, *of), mode | sampler | used | {"Places": TOPS}),
         "dropped": {name: dropped_by(results, name) for name in results.filters if name != NO_FILTER},
-        "fusions": panels(lambda *of: fusion_table(fusions, *of), mode if len(fusions) else {"Transfer": {}}),
+        "fusions": panels(lambda *of: fusion_table(results, fusions, *of), mode if len(fusions) else {"Transfer": {}}),
         "scratch": scratch_table(results),
         "failures": failure_table(results),
         "missing": missing_table(results),
@@ -132,7 +133,8 @@ def _facts(results: Results, findings: Findings) -> list[Cell]:
             what = f"Spearman of {best['metric']}, {'ceiling unknown' if unknown else 'and its ceiling'}"
             facts.append(Cell(reached, small=f"{what}; {MODE_NAMES[mode]}"))
             gain = number(best["gain_first"], 3, signed=True)
-            facts.append(Cell(gain, small=f"Dice, its first pick over a random one; {MODE_NAMES[mode]}"))
+            over = f"{results.measure_name}, its first pick over a random one"
+            facts.append(Cell(gain, small=f"{over}; {MODE_NAMES[mode]}"))
     return facts
 
 
@@ -141,9 +143,9 @@ def _figures(
 ) -> dict[str, Panels[go.Figure]]:
     mode, ways = {"Transfer": modes}, {"Metric": same(results.metrics), "Sampler": same(results.samplers)}
     return {
-        "heat": panels(lambda *of: heat_map(results, *of), mode | {"Show": VIEWS}),
+        "heat": panels(lambda *of: heat_map(results, *of), mode | {"Show": views(results)}),
         "scatter": panels(lambda *of: scatter(results, findings, *of), mode | ways),
-        "fusions": panels(lambda *of: fusion_figure(fusions, *of), mode if len(fusions) else {"Transfer": {}}),
+        "fusions": panels(lambda *of: fusion_figure(results, fusions, *of), mode if len(fusions) else {"Transfer": {}}),
     }
 
 

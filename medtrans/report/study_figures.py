@@ -18,9 +18,6 @@ from medtrans.studies.many_to_one import RANDOM, TRUTH
 from medtrans.studies.plan import NO_FILTER
 from medtrans.studies.results import Results
 
-VIEWS = {"dice": "Dice", "difference": "Dice minus the mean of the target"}
-"""What the heat map shows."""
-
 _INK, _MUTED, _LINE, _ACCENT = "#17202c", "#5c6878", "#e2e7ed", "#0a6c74"
 _COLOURS = (
     "#0a6c74",
@@ -41,17 +38,22 @@ _MOST_NUMBERED = 24  # targets side by side whose numbers can be read in the cel
 _AXIS = {"gridcolor": _LINE, "linecolor": _LINE, "zeroline": False, "ticks": "", "automargin": True}
 
 
+def views(results: Results) -> dict[str, str]:
+    """What the heat map can show."""
+    return {"accuracy": results.measure_name, "difference": f"{results.measure_name} minus the mean of the target"}
+
+
 def heat_map(results: Results, mode: str, view: str) -> go.Figure:
     """Source x target, neighbours alike: both sides in the order of a hierarchical clustering, the sources' beside it.
 
     A pair that was not transferred counts as the target's mean in the clustering, and is left empty.
     """
-    dice = results.truth(mode).T.dropna(axis=0, how="all").dropna(axis=1, how="all")
-    tree = _tree(dice.fillna(dice.mean()))
-    filled = dice.T.fillna(dice.mean(axis=1)) if len(dice) else dice.T
-    dice = dice.iloc[tree["leaves"], _tree(filled)["leaves"]]
-    shown = dice - dice.mean() if view == "difference" else dice
-    figure = go.Figure(_cells(results, mode, dice, shown, view), _heat_map_layout(dice))
+    truth = results.truth(mode).T.dropna(axis=0, how="all").dropna(axis=1, how="all")
+    tree = _tree(truth.fillna(truth.mean()))
+    filled = truth.T.fillna(truth.mean(axis=1)) if len(truth) else truth.T
+    truth = truth.iloc[tree["leaves"], _tree(filled)["leaves"]]
+    shown = truth - truth.mean() if view == "difference" else truth
+    figure = go.Figure(_cells(results, mode, truth, shown, view), _heat_map_layout(truth))
     for rows, heights in zip(tree["icoord"], tree["dcoord"], strict=True):
         places = [(row - 5) / 10 for row in rows]  # SciPy's leaves lie at 5, 15, 25 ...
         branch = {"x": heights, "y": places, "xaxis": "x2", "mode": "lines", "hoverinfo": "skip", "showlegend": False}
@@ -67,19 +69,19 @@ def _tree(table: pd.DataFrame) -> dict[str, Any]:
     return tree
 
 
-def _cells(results: Results, mode: str, dice: pd.DataFrame, shown: pd.DataFrame, view: str) -> go.Heatmap:
+def _cells(results: Results, mode: str, truth: pd.DataFrame, shown: pd.DataFrame, view: str) -> go.Heatmap:
     signed = view == "difference"
     limit = float(np.nanmax(np.abs(shown.to_numpy()))) if signed and shown.size else None
-    best = dice.eq(dice.max())
+    best = truth.eq(truth.max())
     text = [
         [_cell_text(value, bool(best.iat[i, j]), signed) for j, value in enumerate(row)]
         for i, row in enumerate(shown.to_numpy())
     ]
     return go.Heatmap(
         z=[[None if np.isnan(value) else round(value, 4) for value in row] for row in shown.to_numpy().tolist()],
-        text=text if len(dice.columns) <= _MOST_NUMBERED else None,
-        texttemplate="%{text}" if len(dice.columns) <= _MOST_NUMBERED else None,
-        hovertext=_heat_map_hovers(results, mode, dice),
+        text=text if len(truth.columns) <= _MOST_NUMBERED else None,
+        texttemplate="%{text}" if len(truth.columns) <= _MOST_NUMBERED else None,
+        hovertext=_heat_map_hovers(results, mode, truth),
         hoverinfo="text",
         colorscale=_DIVERGING if signed else _SEQUENTIAL,
         zmin=None if limit is None else -limit,
@@ -98,31 +100,31 @@ def _cell_text(value: float, best: bool, signed: bool) -> str:
     return f"<b>{text}</b>" if best else text
 
 
-def _heat_map_hovers(results: Results, mode: str, dice: pd.DataFrame) -> list[list[str]]:
-    seeds = [table.T.loc[dice.index, dice.columns].to_numpy() for table in results.truth_by_seed(mode).values()]
-    places = dice.rank(ascending=False, method="min").to_numpy()
-    values, behind, known = dice.to_numpy(), (dice.max() - dice).to_numpy(), dice.notna().sum().to_numpy()
+def _heat_map_hovers(results: Results, mode: str, truth: pd.DataFrame) -> list[list[str]]:
+    seeds = [table.T.loc[truth.index, truth.columns].to_numpy() for table in results.truth_by_seed(mode).values()]
+    places = truth.rank(ascending=False, method="min").to_numpy()
+    values, behind, known = truth.to_numpy(), (truth.max() - truth).to_numpy(), truth.notna().sum().to_numpy()
 
     def hover(i: int, j: int) -> str:
-        names = f"<b>{drawn(dice.index[i])}</b><br>to {drawn(dice.columns[j])}"
+        names = f"<b>{drawn(truth.index[i])}</b><br>to {drawn(truth.columns[j])}"
         if np.isnan(values[i, j]):
             return f"{names}<br>not transferred, or not with every seed"
         single = f" (seeds: {', '.join(number(seed[i, j], 3) for seed in seeds)})" if len(seeds) > 1 else ""
         rank = f"place {places[i, j]:.0f} of {known[j]}, {number(behind[i, j], 3)} below the best"
-        return f"{names}<br>Dice {number(values[i, j], 3)}{single}<br>{rank}"
+        return f"{names}<br>{results.measure_name} {number(values[i, j], 3)}{single}<br>{rank}"
 
-    return [[hover(i, j) for j in range(dice.shape[1])] for i in range(dice.shape[0])]
+    return [[hover(i, j) for j in range(truth.shape[1])] for i in range(truth.shape[0])]
 
 
-def _heat_map_layout(dice: pd.DataFrame) -> dict[str, Any]:
-    n_sources, n_targets = dice.shape
+def _heat_map_layout(truth: pd.DataFrame) -> dict[str, Any]:
+    n_sources, n_targets = truth.shape
     names = {"tickmode": "array", "showgrid": False, "automargin": True, "ticks": "", "zeroline": False}
     return _layout(
         height=150 + 27 * n_sources,
         xaxis=names
         | {
             "tickvals": list(range(n_targets)),
-            "ticktext": [drawn(name) for name in dice.columns],
+            "ticktext": [drawn(name) for name in truth.columns],
             "tickangle": -40,
             "domain": [0, 0.9],
             "title": {"text": "target", "font": {"color": _MUTED}},
@@ -131,7 +133,7 @@ def _heat_map_layout(dice: pd.DataFrame) -> dict[str, Any]:
         yaxis=names
         | {
             "tickvals": list(range(n_sources)),
-            "ticktext": [drawn(name) for name in dice.index],
+            "ticktext": [drawn(name) for name in truth.index],
             "range": [n_sources - 0.5, -0.5],
             "title": {"text": "source", "font": {"color": _MUTED}},
         },
@@ -139,22 +141,22 @@ def _heat_map_layout(dice: pd.DataFrame) -> dict[str, Any]:
 
 
 def scatter(results: Results, findings: Findings, mode: str, metric: str, sampler: str) -> go.Figure:
-    """Score against Dice: one trace per target, in the order of the targets, with its correlation in ``meta``."""
+    """Score against accuracy: one trace per target, in the order of the targets, with its correlation in ``meta``."""
     truth, scores = results.truth(mode).T, results.scores(sampler, metric).T
     agreements = findings.agreements
     rows = agreements[(agreements["mode"] == mode) & (agreements["sampler"] == sampler)]
     rows = rows[(rows["metric"] == metric) & (rows["filter"] == NO_FILTER)]
-    figure = go.Figure(layout=_scatter_layout(metric))
+    figure = go.Figure(layout=_scatter_layout(metric, results.measure_name))
     for i, target in enumerate(results.targets):
-        pairs = pd.DataFrame({"score": scores[target], "dice": truth[target]})
-        without = int((pairs["dice"].notna() & pairs["score"].isna()).sum())
+        pairs = pd.DataFrame({"score": scores[target], "accuracy": truth[target]})
+        without = int((pairs["accuracy"].notna() & pairs["score"].isna()).sum())
         pairs = pairs.dropna()
         figure.add_scatter(
             x=[float(f"{score:.6g}") for score in pairs["score"]],
-            y=[round(dice, 4) for dice in pairs["dice"]],
+            y=[round(accuracy, 4) for accuracy in pairs["accuracy"]],
             name=drawn(target),
             text=[drawn(source) for source in pairs.index],
-            hovertext=_scatter_hovers(target, metric, pairs),
+            hovertext=_scatter_hovers(target, metric, results.measure_name, pairs),
             hoverinfo="text",
             mode="markers",
             textposition="top center",
@@ -166,10 +168,11 @@ def scatter(results: Results, findings: Findings, mode: str, metric: str, sample
     return figure
 
 
-def _scatter_hovers(target: str, metric: str, pairs: pd.DataFrame) -> list[str]:
+def _scatter_hovers(target: str, metric: str, measure: str, pairs: pd.DataFrame) -> list[str]:
+    to = f"to {drawn(target)}<br>{drawn(metric)}"
     return [
-        f"<b>{drawn(source)}</b><br>to {drawn(target)}<br>{drawn(metric)} {score:.4g}<br>Dice {number(dice, 3)}"
-        for source, score, dice in pairs.itertuples()
+        f"<b>{drawn(source)}</b><br>{to} {score:.4g}<br>{measure} {number(accuracy, 3)}"
+        for source, score, accuracy in pairs.itertuples()
     ]
 
 
@@ -187,17 +190,17 @@ def _mean_correlation(summaries: pd.DataFrame, mode: str, sampler: str, metric: 
     return f"Spearman correlation within a target: mean {mean} over {count(int(way['n_targets']), 'target')}"
 
 
-def _scatter_layout(metric: str) -> dict[str, Any]:
+def _scatter_layout(metric: str, measure: str) -> dict[str, Any]:
     return _layout(
         height=470,
         xaxis=_AXIS | {"title": {"text": f"score by {drawn(metric)}"}},
-        yaxis=_AXIS | {"title": {"text": "Dice after transfer"}},
+        yaxis=_AXIS | {"title": {"text": f"{measure} after transfer"}},
         legend={"font": {"size": 12}, "itemsizing": "constant"},
     )
 
 
-def fusion_figure(summary: pd.DataFrame, mode: str) -> go.Figure:
-    """Mean Dice of the k first sources together, by who chose them."""
+def fusion_figure(results: Results, summary: pd.DataFrame, mode: str) -> go.Figure:
+    """Mean accuracy of the k first sources together, by who chose them."""
     rows = summary[summary["mode"] == mode].dropna(subset=["accuracy"])
     choosers: Sequence[str] = list(dict.fromkeys(rows["chooser"]))
     largest = int(rows["k"].max()) if len(rows) else 1
@@ -205,7 +208,7 @@ def fusion_figure(summary: pd.DataFrame, mode: str) -> go.Figure:
     layout = _layout(
         height=380,
         xaxis=_AXIS | ticks | {"title": {"text": "sources together, k"}},
-        yaxis=_AXIS | {"title": {"text": "Dice, mean over the targets"}},
+        yaxis=_AXIS | {"title": {"text": f"{results.measure_name}, mean over the targets"}},
     )
     figure = go.Figure(layout=layout)
     for i, chooser in enumerate(choosers):
@@ -217,14 +220,14 @@ def fusion_figure(summary: pd.DataFrame, mode: str) -> go.Figure:
             name=f"chosen by {drawn(chooser)}",
             mode="lines+markers",
             line={"color": colour, "dash": "dot" if chooser == RANDOM else "solid"},
-            hovertext=[_fusion_hover(row) for _, row in own.iterrows()],
+            hovertext=[_fusion_hover(row, results.measure_name) for _, row in own.iterrows()],
             hoverinfo="text",
         )
     return figure
 
 
-def _fusion_hover(row: pd.Series) -> str:
-    told = f"<b>{row['k']} by {drawn(row['chooser'])}</b><br>Dice {number(row['accuracy'], 3)}"
+def _fusion_hover(row: pd.Series, measure: str) -> str:
+    told = f"<b>{row['k']} by {drawn(row['chooser'])}</b><br>{measure} {number(row['accuracy'], 3)}"
     told = f"{told} over {count(row['n_targets'], 'target')}"
     if row["k"] == 1:
         return told

@@ -29,10 +29,10 @@ def scratch_table(results: Results) -> Table:
     truths = {mode: results.truth(mode).T for mode in results.modes}
     heads = [
         text_head("Target"),
-        Head("From scratch", "a network trained on the target's labelled cases alone", "Dice"),
+        Head("From scratch", "a network trained on the target's labelled cases alone", results.measure_name),
     ]
     for mode in truths:
-        group = f"Dice, {MODE_NAMES[mode]}"
+        group = f"{results.measure_name}, {MODE_NAMES[mode]}"
         heads += [
             Head("mean source", "what a random pick gives", group),
             Head("best source", "the most a choice can give", group),
@@ -47,18 +47,18 @@ def scratch_table(results: Results) -> Table:
     return Table(heads, rows)
 
 
-def _against(dice: pd.Series, baseline: float) -> list[Cell]:
-    if dice.empty:
+def _against(truth: pd.Series, baseline: float) -> list[Cell]:
+    if truth.empty:
         return [Cell(NONE)] * 3
-    above = int((dice > baseline).sum())
+    above = int((truth > baseline).sum())
     return [
-        number_cell(dice.mean(), 3),
-        number_cell(dice.max(), 3, small=str(dice.idxmax())),
-        Cell(f"{above} of {len(dice)}", above / len(dice)),
+        number_cell(truth.mean(), 3),
+        number_cell(truth.max(), 3, small=str(truth.idxmax())),
+        Cell(f"{above} of {len(truth)}", above / len(truth)),
     ]
 
 
-def fusion_table(summary: pd.DataFrame, mode: str) -> Table:
+def fusion_table(results: Results, summary: pd.DataFrame, mode: str) -> Table:
     """What the second, the third ... source adds, by who chose them; means over targets."""
     rows = [
         Row(
@@ -76,7 +76,7 @@ def fusion_table(summary: pd.DataFrame, mode: str) -> Table:
         text_head("Chosen by"),
         Head("Sources", falling=False),
         Head("Targets", "with all seeds"),
-        Head("Dice", "mean over the targets"),
+        Head(results.measure_name, "mean over the targets"),
         Head("More than the first alone", "with its 95 % bootstrap interval over targets"),
         Head("More than with one fewer", "with its 95 % bootstrap interval over targets"),
     ]

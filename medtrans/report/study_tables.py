@@ -56,14 +56,14 @@ _MEASURES = (
         for k in range(1, 5)
     ),
     _Measure("footrule", "all", "places by which all sources are off, summed", _FOOTRULE, 1, False),
-    _Measure("regret", "regret ↓", "Dice of the best source minus that of the first pick", _FIRST, 3, False),
-    _Measure("share_of_best", "of best ↑", "Dice of the first pick over that of the best source", _FIRST, share=True),
-    _Measure("gain_first", "gain ↑", "Dice of the first pick minus the mean, which a random pick gives", _FIRST, 3),
+    _Measure("regret", "regret ↓", "{} of the best source minus that of the first pick", _FIRST, 3, False),
+    _Measure("share_of_best", "of best ↑", "{} of the first pick over that of the best source", _FIRST, share=True),
+    _Measure("gain_first", "gain ↑", "{} of the first pick minus the mean, which a random pick gives", _FIRST, 3),
 )
 _CEILINGS = {"spearman": "ceiling", "gain_first": "gain_of_best"}  # what can be reached, in `ceiling_summary`
 
 
-def summary_table(findings: Findings, mode: str) -> Table:
+def summary_table(results: Results, findings: Findings, mode: str) -> Table:
     """Every way to rank, best first, and the ceiling among them."""
     ways = findings.summaries[findings.summaries["mode"] == mode]
     rows = [_summary_row(way) for _, way in ways.iterrows()]
@@ -72,7 +72,7 @@ def summary_table(findings: Findings, mode: str) -> Table:
     rows.append(_ceiling_row(findings.ceiling(mode)))
     rows.sort(key=lambda row: -np.inf if row.cells[3].value is None else row.cells[3].value, reverse=True)
     heads = [text_head(name) for name in ("Metric", "Sampler", "Filter")]
-    heads += [Head(it.label, it.meaning, it.group, falling=it.higher) for it in _MEASURES]
+    heads += [Head(it.label, it.meaning.format(results.measure_name), it.group, falling=it.higher) for it in _MEASURES]
     return Table(heads, rows, _summary_note(ways, findings.ceiling(mode)), sorted_by=3)
 
 
@@ -121,8 +121,9 @@ def _for(some: pd.DataFrame, ways: pd.DataFrame) -> str:
     return "" if len(some) == len(ways) else f" for {', '.join(names)}"
 
 
-def target_table(findings: Findings, metrics: Sequence[str], mode: str, sampler: str, filter_name: str) -> Table:
+def target_table(results: Results, findings: Findings, mode: str, sampler: str, filter_name: str) -> Table:
     """For every target how far its truth can be trusted, and how well each metric ranks its sources."""
+    metrics, measure = results.metrics, results.measure_name
     agreements = _of_way(findings.agreements, mode, sampler, filter_name).set_index(["target", "metric"])
     ceilings = findings.ceilings[findings.ceilings["mode"] == mode]
     rows = [_target_row(ceiling, agreements.loc[ceiling["target"]], metrics) for _, ceiling in ceilings.iterrows()]
@@ -131,10 +132,10 @@ def target_table(findings: Findings, metrics: Sequence[str], mode: str, sampler:
         text_head("Target"),
         Head("Sources", "transferred in every seed", "The truth"),
         Head("Ceiling", "Spearman correlation of the truth with itself, over seeds", "The truth"),
-        Head("Noise", "standard deviation of a Dice from seed to seed", "The truth"),
+        Head("Noise", f"standard deviation of the {measure} from seed to seed", "The truth"),
         *(Head(metric, "", "Spearman ↑") for metric in metrics),
         *(
-            Head(metric, "Dice of the best source minus that of the first pick", "Regret ↓", falling=False)
+            Head(metric, f"{measure} of the best source minus that of the first pick", "Regret ↓", falling=False)
             for metric in metrics
         ),
         text_head("What can be told"),
@@ -186,11 +187,12 @@ def filter_table(
     truth, kept = results.truth(mode).T, results.kept(filter_name).T
     rows = []
     for target in results.targets:
-        dice = truth[target].dropna()
-        dropped = dice.index[~kept[target][dice.index]]
-        best = "" if dice.empty else str(dice.idxmax())
+        accuracy = truth[target].dropna()
+        dropped = accuracy.index[~kept[target][accuracy.index]]
+        best = "" if accuracy.empty else str(accuracy.idxmax())
         effects = [_effect(without[metric][target], filtered[metric][target]) for metric in results.metrics]
-        rows.append(Row([name_cell(target), _dropped(len(dropped), len(dice)), _lost(best, best in dropped), *effects]))
+        named = [name_cell(target), _dropped(len(dropped), len(accuracy)), _lost(best, best in dropped)]
+        rows.append(Row([*named, *effects]))
     heads = [
         text_head("Target"),
         Head("Dropped", "of the sources that were transferred"),

@@ -59,8 +59,8 @@ def answer(results: Results, findings: Findings, mode: str) -> str:
     sentences = [
         f"{_capital(_WITH[mode])}, {way(results, best)} ranks best: {_spearman(best)}{_of_ceiling(best, findings)}.",
         _rivals(results, findings.agreements, best),
-        _gain(best, findings.ceiling(mode)),
-        _noise(findings.ceilings[findings.ceilings["mode"] == mode]),
+        _gain(best, findings.ceiling(mode), results.measure_name),
+        _noise(findings.ceilings[findings.ceilings["mode"] == mode], results.measure_name),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -122,24 +122,24 @@ def _low(differences: pd.Series) -> float:
     return mean_interval(differences.dropna().to_numpy(float), np.random.default_rng(0)).low
 
 
-def _gain(best: pd.Series, ceiling: pd.Series) -> str:
+def _gain(best: pd.Series, ceiling: pd.Series, measure: str) -> str:
     gain, low, high = (best[f"gain_first{end}"] for end in ("", "_low", "_high"))
     size = number(abs(gain), 3)
     ends = interval(low, high, 3) if gain >= 0 else interval(-high, -low, 3)
-    told = f"Its first pick gives {size}{f' [{ends}]' if ends else ''} {'more' if gain >= 0 else 'less'} Dice"
+    told = f"Its first pick gives {size}{f' [{ends}]' if ends else ''} {'more' if gain >= 0 else 'less'} {measure}"
     call = "; that is too close to call" if low <= 0 <= high else ""
     most = number(ceiling["gain_of_best"], 3)
     return f"{told} than a random pick{call}; the best source would give {most} more than a random pick."
 
 
-def _noise(ceilings: pd.DataFrame) -> str:
+def _noise(ceilings: pd.DataFrame, measure: str) -> str:
     known = ceilings.dropna(subset=["standard_error"])
     if known.empty:
         return "Which differences are noise cannot be said from one seed."
     clear = int((known["n_like_best"] == 0).sum())
     unclear = int((known["n_like_best"] == known["n_sources"] - 1).sum())
     size = number(NOISE * known["standard_error"].median(), 3)
-    told = f"Differences between two sources below {size} Dice (median over targets) are noise: on {clear} of "
+    told = f"Differences between two sources below {size} {measure} (median over targets) are noise: on {clear} of "
     told += f"{count(len(known), 'target')} the best source stands out from all others"
     return f"{told}, on {unclear} all differences are smaller than the noise." if unclear else f"{told}."
 

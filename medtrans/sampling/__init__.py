@@ -1,7 +1,8 @@
 """Which pixels to look at: near the edges of a segmentation, or anywhere.
 
-Transferability is decided where classes meet, so the boundary sampler draws from a band of given width in millimetres
-around the edges. Every subject gives the same number of pixels; on request, every class of every subject does.
+Transferability is decided where classes meet, so the boundary sampler draws from a band around the edges whose width
+is given in millimetres, or in pixels of a photograph. Every subject gives the same number of pixels; on request, every
+class of every subject does.
 """
 
 from medtrans.sampling.candidates import (

@@ -71,26 +71,32 @@ class Candidates:
 
 
 def boundary_candidates(
-    cases: Sequence[Case], *, band_mm: float = 4.0, weighting: Weighting = "uniform", balance_classes: bool = False
+    cases: Sequence[Case],
+    *,
+    band_mm: float = 4.0,
+    weighting: Weighting = "uniform",
+    balance_classes: bool = False,
+    ignored_edges: bool = False,
 ) -> Candidates:
-    """The pixels nearer than ``band_mm`` to an edge between two classes.
+    """The pixels nearer than ``band_mm`` to an edge between two classes; in photographs, ``band_mm`` counts pixels.
 
     A pixel counts if it is labelled (not ``IGNORE_LABEL``) and inside the body (not exactly 0 in all channels). At
     distance d its weight is 1 (``weighting="uniform"``) or ``1 - d / band_mm`` (``weighting="distance"``).
-    ``balance_classes`` makes every class of every subject a stratum of its own.
+    ``balance_classes`` makes every class of every subject a stratum of its own. ``ignored_edges`` counts the border of
+    an ignored region as an edge too; its pixels are not drawn all the same.
 
     Raises:
         SamplingError: no image has an edge, no pixel is near enough to one, or a setting makes no sense.
     """
     if not band_mm > 0:
-        raise SamplingError(f"band_mm is {band_mm:g}; give a positive width in millimetres")
+        raise SamplingError(f"band_mm is {band_mm:g}; give a positive width in millimetres (photographs: pixels)")
     if weighting not in get_args(Weighting):
         raise SamplingError(f"unknown weighting '{weighting}'; {did_you_mean(weighting, get_args(Weighting))}")
     masks: list[Mask] = []
     weights: list[NDArray[np.float32]] = []
     without_edge: list[str] = []
     for case in cases:
-        touching = touching_edge(case.label)
+        touching = touching_edge(case.label, None if ignored_edges else IGNORE_LABEL)
         if not any(mask.any() for mask in touching):
             without_edge.append(case.id)
         distance = distance_mm(touching, case.spacing_mm, band_mm)
@@ -190,13 +196,17 @@ def _why_no_band(cases: Sequence[Case], without_edge: Sequence[str], band_mm: fl
     if not any(_inside(case).any() for case in cases):
         return _why_none_inside(cases)
     if len(without_edge) == len(cases):
+        hidden = any((case.label == IGNORE_LABEL).any() for case in cases)
+        border = " (the border of an ignored region is none unless ignored_edges is true)" if hidden else ""
         return (
-            f"no pixels to draw: none of {len(cases)} images has an edge between two classes; "
+            f"no pixels to draw: none of {len(cases)} images has an edge between two classes{border}; "
             "check the labels and the structure's name, or sample uniformly"
         )
+    unit, beside = cases[0].unit, min(min(case.spacing_mm) for case in cases) / 2
+    where = "" if cases[0].is_photograph else " inside the body"
     return (
-        f"no pixels to draw: no labelled pixel inside the body is nearer than {band_mm:g} mm to an edge "
-        f"(the finest spacing is {min(min(case.spacing_mm) for case in cases):g} mm); widen band_mm"
+        f"no pixels to draw: no labelled pixel{where} is nearer than {band_mm:g} {unit} to an edge "
+        f"(a pixel beside one is at least {beside:g} {unit} away); widen band_mm"
     )
 
 

@@ -1,4 +1,4 @@
-"""How far a pixel is from the nearest edge of a segmentation.
+"""How far a pixel is from the nearest edge of a segmentation; in pixels where the spacing is 1, as in photographs.
 
 SciPy's distance transform measures between pixel centres, but an edge lies between two of them, half a spacing from
 each. Measured to the centres, a band of 4 mm would reach half a voxel further in a coarse scan than in a fine one.

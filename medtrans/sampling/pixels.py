@@ -53,13 +53,15 @@ def sample_pixels(
     band_mm: float = 4.0,
     weighting: Weighting = "uniform",
     balance_classes: bool = False,
+    ignored_edges: bool = False,
     outside: float = 0.0,
     rng: np.random.Generator,
 ) -> PixelSample:
     """Draw ``n_pixels`` pixels, ``repetitions`` times, independently, each time without replacement.
 
     ``kind="boundary"`` draws from ``boundary_candidates``; ``kind="uniform"`` from ``uniform_candidates``, which need
-    neither ``band_mm`` nor ``weighting``. Where fewer pixels exist than asked for, all are used and a note says so.
+    none of ``band_mm``, ``weighting`` and ``ignored_edges``. Where fewer pixels exist than asked for, all are used and
+    a note says so.
 
     ``outside`` is the share of each sample that comes from outside the body (``outside_candidates``), in [0, 1): a
     network that is transferred must find nothing there either. Where images have no outside, all pixels are inside.
@@ -75,7 +77,13 @@ def sample_pixels(
     if not 0 <= outside < 1:
         raise SamplingError(f"outside is {outside:g}; give a share from 0 to below 1")
     if kind == "boundary":
-        found = boundary_candidates(cases, band_mm=band_mm, weighting=weighting, balance_classes=balance_classes)
+        found = boundary_candidates(
+            cases,
+            band_mm=band_mm,
+            weighting=weighting,
+            balance_classes=balance_classes,
+            ignored_edges=ignored_edges,
+        )
     else:
         found = uniform_candidates(cases, balance_classes=balance_classes)
     beyond = outside_candidates(cases) if outside else None

@@ -144,7 +144,7 @@ def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:
     if target.ndim == 3 or case.height is not None:
         position = np.column_stack([image.shape[1] - 1 - position[:, 1], position[:, 0]])
         image, label, spacing = np.rot90(image), np.rot90(label), (spacing[1], spacing[0])
-    return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]))
+    return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]), target.has_background)
 
 
 def _notes(
@@ -164,7 +164,9 @@ def _notes(
 
 
 def _spacing_notes(target: Task, sources: Sequence[Source]) -> list[str]:
-    """A note for each recorded spacing that is not the target's."""
+    """A note for each recorded spacing that is not the target's; photographs have none."""
+    if target.cases[0].is_photograph:
+        return []
     theirs = np.mean([case.spacing_mm for case in target.cases], axis=0)
     by_spacing: dict[str, list[str]] = {}
     for source in sources:

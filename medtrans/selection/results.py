@@ -71,14 +71,15 @@ class Provenance:
 
 @dataclass(frozen=True, eq=False)
 class SampledSlice:
-    """One slice of the target with the pixels sampled on it, turned as it is looked at: rows go down.
+    """A photograph or one slice of the target with the pixels sampled on it, turned as it is looked at: rows go down.
 
     Attributes:
         case: id of the case.
         image: float32, shape (height, width): the first channel.
         label: uint8, same shape.
         position: int64, shape (n, 2): the pixels of the first repetition that lie on this slice.
-        spacing_mm: millimetres between pixels along both axes.
+        spacing_mm: millimetres between pixels along both axes (1 for photographs).
+        has_background: whether class 0 is background.
     """
 
     case: str
@@ -86,6 +87,7 @@ class SampledSlice:
     label: NDArray[np.uint8]
     position: NDArray[np.int64]
     spacing_mm: tuple[float, float]
+    has_background: bool = True
 
 
 @dataclass(frozen=True)

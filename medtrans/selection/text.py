@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from medtrans.config import MEASURE_NAMES
+
 CLEAR = 0.9
 """Share of the samples of pixels that the first source has to win; below it the first places are too close to call.
 
@@ -89,7 +91,9 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
         about.append(f"{evidence.sampler.kind} pixels")
     sign, word = (1, "more") if finding.gain >= 0 else (-1, "less")
     low, high = sorted((sign * finding.gain_low, sign * finding.gain_high))
-    gain = f"{sign * finding.gain:.3f} [{low:.3f}, {high:.3f}] {word} Dice than a random pick"
+    gain = (
+        f"{sign * finding.gain:.3f} [{low:.3f}, {high:.3f}] {word} {MEASURE_NAMES[evidence.measure]} than a random pick"
+    )
     told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} gave {gain}."
     return f"Too close to call: i{told}" if finding.gain_low <= 0 <= finding.gain_high else f"I{told}"
 

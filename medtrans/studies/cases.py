@@ -13,8 +13,9 @@ import numpy as np
 from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
+from medtrans.learning.batches import is_structure
 from medtrans.sampling import PixelSample, sample_pixels
-from medtrans.tasks import IGNORE_LABEL, Case, Task
+from medtrans.tasks import Case, Task, TaskName
 
 _TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
 _SAMPLERS = 4  # of each
@@ -23,7 +24,7 @@ _ONE_AT_A_TIME = RLock()  # so that two threads do not read the same files
 
 def source_task(job: StudyJob, name: str) -> Task:
     """What a source is trained on. Raises as ``load_task``."""
-    return load_task_from(name, job.source_groups()[name].data, job.preprocessing)
+    return load_task_from(TaskName.of_source(name), job.source_groups()[name].data, job.preprocessing)
 
 
 def labelled_task(job: StudyJob, target: str) -> Task:
@@ -76,14 +77,9 @@ def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSet
     if not rest:
         what = "slice" if of_slices else "case"
         raise ConfigError(f"target '{target}': every {what} is labelled, none is left to test on; give test_cases")
-    if not any(_shows_structure(case, task) for case in rest):
+    if not any(is_structure(case.label, has_background=task.has_background).any() for case in rest):
         raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
     return rest
-
-
-def _shows_structure(case: Case, task: Task) -> bool:
-    first = 1 if task.has_background else 0
-    return bool(((case.label >= first) & (case.label != IGNORE_LABEL)).any())
 
 
 @lru_cache(maxsize=_TARGETS * _SAMPLERS)

@@ -41,6 +41,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Eviden
         n_targets=len(results.targets),
         n_seeds=len(job.seeds),
         sampler=job.samplers[results.samplers[0]],
+        measure=results.measure,
         findings=tuple(findings),
         versions=dict(results.versions),
     )

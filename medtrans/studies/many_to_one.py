@@ -79,7 +79,7 @@ def many_to_one_table(results: Results) -> pd.DataFrame:
     columns = ["target", "mode", "chooser", "k", "sources", "accuracy", "gain", "step"]
     if results.job.many_to_one is None:
         return pd.DataFrame(columns=columns)
-    fused = _fused(results.frames["fusions"], len(results.job.seeds))
+    fused = results.fusions()
     rows = []
     for mode in results.modes:
         truth = results.truth(mode).T
@@ -110,12 +110,6 @@ def many_to_one_summary(table: pd.DataFrame) -> pd.DataFrame:
         rows.append(row)
     measures = [f"{name}{end}" for name in ("gain", "step") for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=["mode", "chooser", "k", "n_targets", "accuracy", *measures])
-
-
-def _fused(fusions: pd.DataFrame, n_seeds: int) -> pd.Series:
-    """Mean accuracy by (target, mode, sources) of the fusions that are there in every seed."""
-    accuracies = fusions.groupby(["target", "mode", "sources"])["accuracy"]
-    return accuracies.mean()[accuracies.count() == n_seeds]
 
 
 def _accuracies(order: tuple[str, ...], truth: pd.Series, fused: pd.Series, where: tuple[str, str]) -> list[float]:

@@ -10,6 +10,7 @@ from medtrans.errors import ConfigError, MetricError, did_you_mean
 from medtrans.metrics.registry import get_metric
 from medtrans.studies.many_to_one import picks
 from medtrans.studies.pieces import FUSED, SCRATCH, Piece
+from medtrans.tasks import TaskName
 
 if TYPE_CHECKING:
     from medtrans.studies.results import Results
@@ -39,7 +40,7 @@ def transfer_modes(job: StudyJob) -> tuple[str, ...]:
 
 def candidates(job: StudyJob, target: str) -> list[str]:
     """Names of the sources that may be transferred to a target, in order: its own task's only with ``same_task``."""
-    return [source for source in job.source_groups() if job.same_task or source != target]
+    return [source for source in job.source_groups() if job.same_task or str(TaskName.of_source(source)) != target]
 
 
 def plan_fusions(job: StudyJob, results: Results) -> list[Piece]:

@@ -121,7 +121,8 @@ def by_relation(truth: pd.DataFrame, relate: Relation = relation) -> pd.DataFram
     """Mean accuracy of the sources of each relation, target by target.
 
     Args:
-        truth: target x source, names of tasks on both sides; NaN where not transferred.
+        truth: target x source, names of tasks on both sides, a source's with its architecture or without; NaN where not
+            transferred.
         relate: of (source, target): `relation`, `domain_relation`, `structure_relation`, `relatedness` or your own.
 
     Returns:
@@ -131,7 +132,7 @@ def by_relation(truth: pd.DataFrame, relate: Relation = relation) -> pd.DataFram
     named = truth.rename_axis(index="target", columns="source")
     pairs = named.melt(ignore_index=False, value_name="accuracy").dropna().reset_index()
     pairs["relation"] = [
-        relate(TaskName.parse(source), TaskName.parse(target))
+        relate(TaskName.of_source(source), TaskName.parse(target))
         for source, target in zip(pairs["source"], pairs["target"], strict=True)
     ]
     table = pairs.pivot_table(index="target", columns="relation", values="accuracy", aggfunc="mean")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medtrans.config import StudyJob
+from medtrans.config import MEASURE_NAMES, AccuracyMeasure, StudyJob
 from medtrans.errors import StudyError, did_you_mean
 from medtrans.studies.pieces import SCRATCH
 from medtrans.studies.plan import MODES, NO_FILTER, transfer_modes
@@ -73,21 +73,32 @@ class Results:
         """Names; "none" (no filter) comes first."""
         return (NO_FILTER, *self.job.filters)
 
-    def truth(self, mode: str) -> pd.DataFrame:
-        """Mean Dice over the seeds, in [0, 1]; NaN where a seed is missing."""
-        return _mean(list(self.truth_by_seed(mode).values()))
+    @property
+    def measure(self) -> AccuracyMeasure:
+        """The study's measure of accuracy."""
+        return self.job.accuracy_measure
 
-    def truth_by_seed(self, mode: str) -> dict[int, pd.DataFrame]:
-        """Dice after transfer with each seed, in [0, 1]; NaN where it is missing."""
+    @property
+    def measure_name(self) -> str:
+        """The study's measure as people write it: Dice, mIoU or pixel accuracy."""
+        return MEASURE_NAMES[self.measure]
+
+    def truth(self, mode: str, measure: AccuracyMeasure | None = None) -> pd.DataFrame:
+        """Mean accuracy over the seeds, in [0, 1]; NaN where a seed is missing. None: by the study's measure."""
+        return _mean(list(self.truth_by_seed(mode, measure).values()))
+
+    def truth_by_seed(self, mode: str, measure: AccuracyMeasure | None = None) -> dict[int, pd.DataFrame]:
+        """Accuracy after transfer with each seed, as `truth`; NaN where it is missing."""
         _check_known("mode", mode, MODES)
+        column = self._column(measure)
         transfers = self.frames["transfers"]
         transfers = transfers[transfers["mode"] == mode]
-        return {seed: self._table(transfers[transfers["seed"] == seed], "accuracy") for seed in self.job.seeds}
+        return {seed: self._table(transfers[transfers["seed"] == seed], column) for seed in self.job.seeds}
 
-    def scratch(self) -> pd.Series:
-        """Mean Dice over the seeds of training without a source, by target; only targets with all seeds."""
-        transfers = self.frames["transfers"]
-        accuracy = transfers[transfers["mode"] == SCRATCH].pivot(index="target", columns="seed", values="accuracy")
+    def scratch(self, measure: AccuracyMeasure | None = None) -> pd.Series:
+        """Mean accuracy over the seeds of training without a source, by target; only targets with all seeds."""
+        transfers, column = self.frames["transfers"], self._column(measure)
+        accuracy = transfers[transfers["mode"] == SCRATCH].pivot(index="target", columns="seed", values=column)
         by_seed = accuracy.reindex(index=list(self.targets), columns=list(self.job.seeds)).astype("float64")
         return by_seed.mean(axis=1, skipna=False).dropna().rename("accuracy")
 
@@ -114,6 +125,17 @@ class Results:
         """The targets for which a filter was run."""
         candidates = self.frames["candidates"]
         return frozenset(candidates.loc[candidates["filter"] == filter, "target"])
+
+    def fusions(self, measure: AccuracyMeasure | None = None) -> pd.Series:
+        """Mean accuracy over the seeds by (target, mode, sources); only fusions with all seeds."""
+        accuracies = self.frames["fusions"].groupby(["target", "mode", "sources"])[self._column(measure)]
+        return accuracies.mean()[accuracies.count() == len(self.job.seeds)].rename("accuracy")
+
+    def _column(self, measure: str | None) -> str:
+        """Where the store keeps a measure; None: the study's."""
+        measure = measure or self.measure
+        _check_known("measure", measure, tuple(MEASURE_NAMES))
+        return measure
 
     def _table(self, rows: pd.DataFrame, values: str) -> pd.DataFrame:
         table = rows.pivot(index="target", columns="source", values=values)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medtrans.config import MEASURE_NAMES
 from medtrans.errors import StudyError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept as ``PRAGMA user_version``."""
 
 APPLICATION_ID = 0x6D656474  # "medt"
@@ -19,26 +20,27 @@ BUSY_SECONDS = 5.0
 """How long a locked database is waited for."""
 
 TABLES: dict[str, tuple[str, ...]] = {
-    "sources": ("source", "accuracy"),
+    "sources": ("source", *MEASURE_NAMES),
     "candidates": ("target", "filter", "source", "kept", "reason"),
     "scores": ("target", "source", "sampler", "metric", "repetition", "value"),
     "missing": ("target", "source", "sampler", "metric", "reason"),
-    "transfers": ("target", "source", "mode", "seed", "accuracy"),
-    "fusions": ("target", "sources", "mode", "seed", "accuracy"),
+    "transfers": ("target", "source", "mode", "seed", *MEASURE_NAMES),
+    "fusions": ("target", "sources", "mode", "seed", *MEASURE_NAMES),
 }
 """Columns of the results, in order.
 
-``sources``: Dice of a source on its own training cases, NaN where unknown. ``candidates``: what each filter says about
-each candidate. ``scores``: one value per repetition; ``missing``: those that cannot be had, and why. ``transfers``:
-Dice on the target's test cases; source "" for mode scratch. ``fusions``: the sources' sorted names joined by " + ".
+``sources``: accuracy of a source on its own training cases, NaN where unknown, by every measure. ``candidates``: what
+each filter says about each candidate. ``scores``: one value per repetition; ``missing``: those that cannot be had, and
+why. ``transfers``: accuracy on the target's test cases; source "" for mode scratch. ``fusions``: the sources' sorted
+names joined by " + ".
 """
 
 PIECES = ("key", "kind", "status", "error", "seconds", "parts", "attempts", "finished")
 """Columns of the pieces that were tried: status ``done`` or ``failed``, ``parts`` as JSON, ``finished`` in UTC."""
 
-_REAL = ("accuracy", "value", "seconds")
+_REAL = (*MEASURE_NAMES, "value", "seconds")
 _INTEGER = ("kept", "repetition", "seed", "attempts")
-_VALUES = ("accuracy", "value", "kept", "reason")  # the other columns say what a row is about
+_VALUES = (*MEASURE_NAMES, "value", "kept", "reason")  # the other columns say what a row is about
 
 DTYPES = {**dict.fromkeys(_REAL, "float64"), **dict.fromkeys(_INTEGER, "int64"), "kept": "bool"}
 """Of the columns that hold no text."""
@@ -103,14 +105,19 @@ def is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise StudyError for a file that is no study, or of a newer medtrans."""
+    """Raise StudyError for a file that is no study, or of another medtrans whose tables differ."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StudyError(f"{path}: is not a medtrans study but another program's database; check the path")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > SCHEMA_VERSION:
         raise StudyError(
-            f"{path}: was written by a newer medtrans (schema {version}, this one reads up to {SCHEMA_VERSION}); "
+            f"{path}: was written by a newer medtrans (schema {version}, this one reads {SCHEMA_VERSION}); "
             "update medtrans"
+        )
+    if version < SCHEMA_VERSION:
+        raise StudyError(
+            f"{path}: was written by an earlier medtrans, which kept Dice alone (schema {version}, this one reads "
+            f"{SCHEMA_VERSION}); choose another output and run the study again, or use the version that wrote it"
         )
 
 

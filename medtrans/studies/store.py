@@ -54,7 +54,7 @@ class Store:
 
         Raises:
             StudyError: the study began with other settings, another ``study run`` is at it, the file is not a study,
-                is damaged, locked or of a newer medtrans, or cannot be written.
+                is damaged, locked or of another medtrans, or cannot be written.
         """
         with ExitStack() as on_error, schema.explained(path):
             lock = _locked(path)
@@ -71,7 +71,7 @@ class Store:
         """Look into a study without changing it, also while it runs.
 
         Raises:
-            StudyError: there is no such file, or it is not a study, damaged, locked, or of a newer medtrans.
+            StudyError: there is no such file, or it is not a study, damaged, locked, or of another medtrans.
         """
         if not path.is_file():
             raise StudyError(f"{path}: no such study; start it with 'medtrans study run', or check the path")

@@ -8,26 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from filelock import FileLock
+from numpy.typing import NDArray
 from torch import nn
 
-from medtrans.config import SamplerSettings, StudyJob, TrainingSettings, differences
+from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, TrainingSettings, differences
 from medtrans.errors import StudyError
 from medtrans.learning import (
+    Accuracy,
+    accuracy_of_labels,
     average_predictions,
     definition_for,
-    dice_of_labels,
     fine_tune,
     fuse_heads,
     largest_output,
     predict_outputs,
     train_network,
     train_source,
+    training_accuracy,
 )
 from medtrans.learning.fine_tune import Mode
 from medtrans.learning.train import UNFINISHED
 from medtrans.metrics.registry import get_metric
-from medtrans.networks import resolve_device, size_divisor
+from medtrans.networks import network_definition, resolve_device, size_divisor
 from medtrans.selection import filter_sources
 from medtrans.selection.scoring import score_source
 from medtrans.selection.stopwatch import Stopwatch
@@ -73,13 +77,14 @@ def _train(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
             task,
             pool=job.pool_path,
             preprocessing=job.preprocessing,
-            network=job.network,
+            network=job.network_of(name),
             training=job.training,
             signature=job.signature,
             sampler=_signature_sampler(job),
+            name=name,
             device=job.device,
         )
-    return {"sources": [(name, source.metadata["medtrans"]["training"]["training_dice"])]}
+    return {"sources": [(name, *training_accuracy(source))]}
 
 
 def _signature_sampler(job: StudyJob) -> SamplerSettings:
@@ -119,7 +124,7 @@ def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
 
 def _transfer(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     accuracy, _ = _transferred(job, piece, clock)
-    return {"transfers": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, accuracy)]}
+    return {"transfers": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
 
 
 def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
@@ -132,8 +137,8 @@ def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     else:
         alone = [_predictions(job, replace(piece, kind="transfer", sources=(name,)), clock) for name in piece.sources]
         with clock("evaluation"):
-            accuracy = dice_of_labels(test, map(average_predictions, zip(*alone, strict=True)), task.n_classes)
-    return {"fusions": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, accuracy)]}
+            accuracy = _accuracy(test, map(average_predictions, zip(*alone, strict=True)), task)
+    return {"fusions": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
 
 
 _WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
@@ -145,8 +150,8 @@ _WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
 }
 
 
-def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[float, list[Probabilities]]:
-    """Dice on the test cases after a transfer; and, for fusions, the class probabilities there, which it writes."""
+def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Accuracy, list[Probabilities]]:
+    """Accuracy on the test cases after a transfer; and, for fusions, the class probabilities there, which it writes."""
     task, test = _cases(job, piece, clock)
     network, divisor = _trained_network(job, piece, task, clock)
     keep = piece.mode == "full" and job.many_to_one is not None
@@ -190,15 +195,19 @@ def _evaluated(
     clock: Stopwatch,
     *,
     keep: bool = False,
-) -> tuple[float, list[Probabilities]]:
-    """Dice on the test cases; with ``keep`` also the class probabilities of each."""
+) -> tuple[Accuracy, list[Probabilities]]:
+    """Accuracy on the test cases; with ``keep`` also the class probabilities of each."""
     labels, kept = [], []
     with clock("evaluation"):
         for outputs in predict_outputs(network, test, divisor=divisor, device=resolve_device(job.device)):
             labels.append(largest_output(outputs))
             if keep:
                 kept.append(probabilities(outputs))
-        return dice_of_labels(test, labels, task.n_classes), kept
+        return _accuracy(test, labels, task), kept
+
+
+def _accuracy(test: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], task: Task) -> Accuracy:
+    return accuracy_of_labels(test, predicted, task.n_classes, has_background=task.has_background)
 
 
 def _cases(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Task, tuple[Case, ...]]:
@@ -218,13 +227,25 @@ def _source(job: StudyJob, name: str) -> Source:
     """A source of the pool; StudyError where it is not the one that this study trained."""
     source = read_bundle(job.pool_path / name, name)
     theirs = source.metadata.get("medtrans", {}).get("training", {}).get("settings", {})
-    ours = {name: getattr(job, name).model_dump(mode="json") for name in ("preprocessing", "training")}
-    if changes := differences({name: theirs.get(name) for name in ours}, ours):
+    ours = {key: getattr(job, key).model_dump(mode="json") for key in ("preprocessing", "training")}
+    ours["network"] = _definition(source, job.network_of(name))
+    if changes := differences({key: theirs.get(key) for key in ours}, ours):
         raise StudyError(
             f"{job.pool_path / name}: holds a source from other settings ({changes}); "
             "restore the study's pool, or choose another output for a new study"
         )
     return source
+
+
+def _definition(source: Source, network: NetworkSettings) -> dict[str, Any]:
+    """The architecture that the settings describe, for the source's images and classes."""
+    return network_definition(
+        network.name,
+        spatial_dims=source.spatial_dims,
+        in_channels=source.in_channels,
+        out_channels=source.out_channels,
+        width=network.width,
+    )
 
 
 def _trained(job: StudyJob, names: Iterable[str]) -> list[Source]:

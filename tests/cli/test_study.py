@@ -14,6 +14,7 @@ from medtrans.cli.study import store_path
 from medtrans.studies.results import Results
 from tests.cli.jobs import complaint, run, study_settings, write
 
+GROUP = {"tasks": ["fets-1/FLAIR/ED"], "data": {"format": "fets", "root": "nowhere"}}
 N_PIECES = 2 + 2 * (1 + 2 + 2 * 2 + 1 + 2)  # trainings; by target: filter, scores, transfers, scratch, fusions
 
 
@@ -123,6 +124,11 @@ def test_a_store_that_another_program_locks(finished, tmp_path, monkeypatch, cap
     [
         ({"metrics": ["h_scor"]}, "did you mean 'h_score'?"),
         ({"executor": {"kind": "slurm"}}, "key 'executor.kind': unknown"),
+        ({"measure": "iou"}, "key 'measure': unknown; did you mean 'miou'?"),
+        ({"sources": [GROUP | {"networks": [{"nme": "DynUNet"}]}]}, ".networks.0.nme'; did you mean 'name'?"),
+        ({"sources": [GROUP | {"networks": [{}, {"width": 4}]}]}, "'fets-1/FLAIR/ED@BasicUNet' is there twice"),
+        ({"sources": [GROUP | {"networks": []}]}, "key 'sources.0.networks': the list is empty; name at least one"),
+        ({"sources": [GROUP | {"tasks": ["fets-1/FLAIR/ED@UNet"]}]}, "'@' stands between a task and the architecture"),
         ({"executor": {"kind": "dask"}}, "key 'executor.address' is missing"),
         ({"executor": {"kind": "dask", "address": "nowhere"}}, "no Dask scheduler answers at nowhere"),
     ],

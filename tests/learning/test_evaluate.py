@@ -1,4 +1,4 @@
-"""Dice coefficients derived by hand."""
+"""Dice coefficients derived by hand, and how images go through a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from medtrans.errors import DataError
-from medtrans.learning.evaluate import confusion_table, dice_score, predict_labels
+from medtrans.learning.evaluate import dice_score, predict_labels
 from medtrans.tasks import IGNORE_LABEL, Case
 
 
@@ -59,11 +59,6 @@ def test_a_subject_without_the_structure_is_left_out_whatever_is_predicted() -> 
 def test_ignored_pixels_count_nowhere() -> None:
     ignored = case("a", [[1, 1, 1, 0]], [[1, IGNORE_LABEL, IGNORE_LABEL, 1]])
     assert dice_score(Reader(2), [ignored], 2, divisor=1) == pytest.approx(2 * 1 / (2 + 1))
-
-
-def test_confusion_table_has_labels_in_rows() -> None:
-    label, predicted = np.array([0, 0, 1, IGNORE_LABEL], np.uint8), np.array([1, 0, 1, 0], np.uint8)
-    np.testing.assert_array_equal(confusion_table(label, predicted, 2), [[1, 1], [0, 1]])
 
 
 def test_images_are_padded_to_the_divisor_batched_by_shape_and_cropped_again() -> None:

@@ -89,7 +89,7 @@ def test_features_computed_once_give_the_head_that_the_whole_network_gives(sourc
     once = fine_tune(source, target, training=SETTINGS, mode="head", device="cpu")
     each_step = source.load_network().requires_grad_(False)
     each_step.get_submodule("final_conv").requires_grad_(True)
-    descend(each_step, target.cases, SETTINGS, divisor=16, device=torch.device("cpu"), text="head")
+    descend(each_step, target, SETTINGS, divisor=16, device=torch.device("cpu"), text="head")
     assert changed(source, each_step) == HEAD
     torch.testing.assert_close(once.state_dict(), each_step.state_dict(), rtol=1e-4, atol=1e-6)
 

@@ -73,7 +73,7 @@ def test_features_computed_once_give_the_head_that_the_frozen_networks_give(tmp_
     once = fuse_heads(sources, target, training=SETTINGS, device="cpu")
     networks = [source.load_network().requires_grad_(False) for source in sources]
     each_step = FusedNetwork(networks, ["final_conv"] * 2, new_head(nn.Conv2d, 8, 2, seed=0), divisor=16)
-    descend(each_step, target.cases, SETTINGS, divisor=16, device=torch.device("cpu"), text="head")
+    descend(each_step, target, SETTINGS, divisor=16, device=torch.device("cpu"), text="head")
     assert not same_weights(once.head, new_head(nn.Conv2d, 8, 2, seed=0))
     torch.testing.assert_close(once.head.state_dict(), each_step.head.state_dict(), rtol=1e-4, atol=1e-6)
 

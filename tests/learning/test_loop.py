@@ -18,7 +18,7 @@ from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import dice_score
 from medtrans.learning.loop import Descent, descend, learning_rate, segmentation_loss
 from medtrans.networks import build_network, network_definition, seeded
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingSettings(steps=6, steps_per_epoch=2, batch_size=2)
@@ -33,7 +33,7 @@ def bright_disc(i: int) -> Case:
     return Case(f"p/{i}", image[None], label, (1.0, 1.0), subject="p", height=0.5)
 
 
-CASES = [bright_disc(i) for i in range(5)]
+TASK = Task(TaskName("toy", "T1", "disc"), tuple(bright_disc(i) for i in range(5)), ("background", "disc"))
 
 
 class WithDropout(nn.Module):
@@ -56,7 +56,7 @@ def new_network(kind: str = "BasicUNet") -> nn.Module:
 
 
 def train(network: nn.Module, settings: TrainingSettings = SETTINGS, **more: object) -> Descent:
-    return descend(network, CASES, settings, divisor=16, device=CPU, text="disc", **more)  # type: ignore[arg-type]
+    return descend(network, TASK, settings, divisor=16, device=CPU, text="disc", **more)  # type: ignore[arg-type]
 
 
 def checkpoint_in(folder: Path, settings: TrainingSettings = SETTINGS) -> Checkpoint:
@@ -217,7 +217,27 @@ def test_the_loss_by_hand() -> None:
     outputs[0, 1, 2] = 50
     labels = torch.tensor([[0, 1, IGNORE_LABEL]])
     dice = 1 - 2 * 0.5 / (0.5 + 0.5 + 1)
-    assert segmentation_loss(outputs, labels).item() == pytest.approx(dice + math.log(2), abs=1e-4)
+    assert segmentation_loss(outputs, labels, has_background=True).item() == pytest.approx(dice + math.log(2), abs=1e-4)
+
+
+def test_the_loss_without_a_background_by_hand() -> None:
+    # two pixels of class 0, at probability 1/2 for each of the classes 0 and 1; a third pixel is ignored
+    outputs = torch.zeros(1, 3, 3)
+    outputs[0, 2] = -50
+    labels = torch.tensor([[0, 0, IGNORE_LABEL]])
+    dice = 1 - 2 * 1 / (1 + 2)  # of class 0; no pixel has class 1 or 2
+    expected = dice + math.log(2)
+    assert segmentation_loss(outputs, labels, has_background=False).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_classes_that_the_batch_does_not_have_leave_the_others_gradient_alone() -> None:
+    labels = torch.tensor([[0, 1, 1, 0]])
+    few = torch.zeros(1, 2, 4, requires_grad=True)
+    many = torch.cat([few, torch.full((1, 17, 4), -50.0)], dim=1)
+    losses = [segmentation_loss(outputs, labels, has_background=False) for outputs in (few, many)]
+    assert losses[1].item() == pytest.approx(losses[0].item(), abs=1e-5)
+    gradients = [torch.autograd.grad(loss, few, retain_graph=True)[0] for loss in losses]
+    torch.testing.assert_close(*gradients)
 
 
 def test_an_element_without_the_structure_does_not_dominate_the_loss() -> None:
@@ -225,9 +245,10 @@ def test_an_element_without_the_structure_does_not_dominate_the_loss() -> None:
     outputs[:, 1] = -20
     labels = torch.zeros(2, 100, dtype=torch.long)
     outputs[0, 1, :50], labels[0, :50] = 20, 1  # right everywhere; nothing to find in the second element
-    assert segmentation_loss(outputs, labels).item() == pytest.approx(0, abs=1e-5)
+    assert segmentation_loss(outputs, labels, has_background=True).item() == pytest.approx(0, abs=1e-5)
     outputs[1, 1, 0] = 20  # one false pixel: Dice over both elements is 100 / 101
-    dice_part = segmentation_loss(outputs, labels).item() - 20 / 200  # cross-entropy 20 in one of 200 pixels
+    loss = segmentation_loss(outputs, labels, has_background=True).item()
+    dice_part = loss - 20 / 200  # cross-entropy 20 in one of 200 pixels
     assert dice_part == pytest.approx(1 - 100 / 101, abs=1e-5)
 
 

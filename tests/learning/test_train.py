@@ -21,7 +21,7 @@ from medtrans.config import (
     TrainingSettings,
 )
 from medtrans.errors import TrainingError
-from medtrans.learning import dice_score, train_source
+from medtrans.learning import segmentation_accuracy, train_source, training_accuracy
 from medtrans.learning.loop import Progress
 from medtrans.learning.train import make_signature
 from medtrans.sources import Pool, Source
@@ -50,6 +50,7 @@ def train(
     training: TrainingSettings = TRAINING,
     content: str = "full",
     progress: Progress | None = None,
+    name: str | None = None,
 ) -> Source:
     return train_source(
         task or a_task(),
@@ -59,6 +60,7 @@ def train(
         training=training,
         signature=SignatureSettings.model_validate({"content": content, "n_pixels": 50}),
         sampler=SamplerSettings(),
+        name=name,
         device="cpu",
         progress=progress,
     )
@@ -92,8 +94,29 @@ def test_a_trained_source_is_in_the_pool_with_its_signature_and_record(tmp_path:
     assert record["steps"] == 6
     assert record["settings"]["training"] == TRAINING.model_dump(mode="json")
     assert record["torch"] == torch.__version__
-    assert record["training_dice"] == dice_score(source.load_network(), task.cases, 2, divisor=16)
+    found = segmentation_accuracy(source.load_network(), task.cases, 2, has_background=True, divisor=16)
+    assert record["training_accuracy"] == found._asdict()
+    assert training_accuracy(source) == found
     assert not (tmp_path / ".partial").exists()
+
+
+def test_a_record_that_tells_dice_alone_or_nothing_has_nan_for_the_rest(tmp_path: Path) -> None:
+    source = train(tmp_path)
+    record = source.metadata["medtrans"]["training"]
+    del record["training_accuracy"]
+    assert np.isnan(training_accuracy(source)).all()
+    record["training_dice"] = 0.5
+    assert training_accuracy(source).dice == 0.5
+    assert np.isnan(training_accuracy(source)[1:]).all()
+
+
+def test_a_source_can_have_another_name_than_its_task(tmp_path: Path) -> None:
+    trained = train(tmp_path, name="toy/T1/disc@BasicUNet")
+    (source,) = Pool(tmp_path)
+    assert source.name == trained.name == "toy/T1/disc@BasicUNet"
+    assert str(source.task) == "toy/T1/disc"
+    assert train(tmp_path, name="toy/T1/disc@BasicUNet", progress=no_step).name == trained.name
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
 
 
 @pytest.mark.parametrize("content", ["none", "reduced"])

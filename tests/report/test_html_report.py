@@ -13,6 +13,7 @@ from matplotlib import image
 from medtrans.report import ranking_html
 from medtrans.report.figures import CLASS_COLOURS, sampled_counts, score_plot, slice_pictures
 from medtrans.selection.results import scores_of_metric
+from medtrans.tasks import IGNORE_LABEL
 
 
 class Page(HTMLParser):
@@ -116,6 +117,10 @@ def test_sampled_pixels_are_drawn_where_they_are_in_their_class_colour(ranking):
 def test_labels_are_tinted_and_background_is_not(ranking):
     drawn = pixels(slice_pictures(ranking.picture).labelled)
     assert np.ptp(drawn[2, 3]) > 0.1
+    assert np.ptp(drawn[0, 0]) == 0
+    ranking.picture.label[0, 0] = IGNORE_LABEL
+    drawn = pixels(slice_pictures(dataclasses.replace(ranking.picture, has_background=False)).labelled)
+    assert np.ptp(drawn[0, 1]) > 0.1  # class 0 is one like others
     assert np.ptp(drawn[0, 0]) == 0
 
 

@@ -33,7 +33,7 @@ from medtrans.studies.plan import plan, plan_fusions
 from medtrans.studies.results import Results
 from medtrans.studies.store import Store
 from tests.report.test_html_report import Page
-from tests.studies.conftest import METRICS, SOURCES, TARGETS, outcome_of, tiny_settings
+from tests.studies.conftest import SOURCES, TARGETS, outcome_of, tiny_settings
 
 HOSTILE = "</script><script>alert(1)</script>&\"'<!--"
 RENAMED = {"a/T1/GM": "a/T1/<!-- <script>alert(2) & %{x} GM", "b/T1/WM": "b/T1/<img src=x onerror=alert(3)>"}
@@ -153,8 +153,8 @@ def test_the_answer_tells_what_ranks_best_and_what_it_gains(results, findings, t
     assert "not complete" not in words
 
 
-def test_the_summary_has_the_ceiling_among_the_metrics_and_marks_the_best(findings):
-    table = summary_table(findings, "head")
+def test_the_summary_has_the_ceiling_among_the_metrics_and_marks_the_best(results, findings):
+    table = summary_table(results, findings, "head")
     assert cells(table, "ceiling", "", "")[0].text == "1.00"
     spearman, _, kendall, *_, gain = cells(table, "h_score", "boundary", "none")
     assert (spearman.text, spearman.mark, kendall.text, gain.text) == ("1.00", "best", "1.00", "+0.133")
@@ -164,9 +164,9 @@ def test_the_summary_has_the_ceiling_among_the_metrics_and_marks_the_best(findin
     assert order == sorted(order, reverse=True)
 
 
-def test_every_target_has_its_ceiling_and_agreements(findings):
+def test_every_target_has_its_ceiling_and_agreements(results, findings):
     """otce_sim ranks b/T1/WM as s0, s1, s3, and s2 last without a score; truly s3, s2, s1, s0: d = 3, 1, 2, 2."""
-    table = target_table(findings, METRICS, "head", "boundary", "none")
+    table = target_table(results, findings, "head", "boundary", "none")
     n, ceiling, noise, h_score, otce_sim, regret, regret_otce, told = cells(table, "b/T1/WM")
     assert (n.text, ceiling.text, noise.text) == ("4", "1.00", "0.000")
     assert (h_score.text, h_score.mark) == ("1.00", "best")
@@ -179,9 +179,9 @@ def test_where_all_differences_are_noise_the_words_say_so(results):
     """One seed ranks the sources in one order, the other in nearly the reverse."""
     transfers = results.frames["transfers"].copy()
     place = transfers["source"].map({source: s for s, source in enumerate(SOURCES)}).fillna(0)
-    transfers["accuracy"] = np.where(transfers["seed"] == 0, 0.5 + 0.1 * place, 0.8 - 0.09 * place)
+    transfers["dice"] = np.where(transfers["seed"] == 0, 0.5 + 0.1 * place, 0.8 - 0.09 * place)
     findings = find(with_frame(results, "transfers", transfers))
-    told = cells(target_table(findings, METRICS, "head", "boundary", "none"), "b/T2/WM")[-1]
+    told = cells(target_table(results, findings, "head", "boundary", "none"), "b/T2/WM")[-1]
     assert told.text == "differences smaller than the noise"
     assert "all differences are smaller than the noise" in answer(results, findings, "head")
 
@@ -206,11 +206,11 @@ def test_a_filter_that_drops_the_best_source_is_told(results):
 def test_fusions_tell_what_further_sources_add(results):
     """Each further one adds 0.01 to the best of them, which the choice by truth has from the first."""
     summary = many_to_one_summary(many_to_one_table(results))
-    table = fusion_table(summary, "head")
+    table = fusion_table(results, summary, "head")
     rows = [row.cells for row in table.rows if row.cells[0].text == "truth"]
     assert [row[4].text for row in rows] == [NONE, "+0.010", "+0.020"]
     assert [row[5].text for row in rows] == [NONE, "+0.010", "+0.010"]
-    lines = {trace.name: trace for trace in fusion_figure(summary, "head").data}
+    lines = {trace.name: trace for trace in fusion_figure(results, summary, "head").data}
     assert set(lines) == {"chosen by h_score", "chosen by truth", "chosen by random"}
     assert list(lines["chosen by truth"].x) == [1, 2, 3]
     assert np.diff(lines["chosen by truth"].y) == pytest.approx([0.01, 0.01], abs=1e-4)
@@ -224,7 +224,7 @@ def test_transfer_is_held_against_training_from_scratch(results):
 
 
 def test_the_heat_map_shows_every_transfer_in_the_order_of_the_clusters(results):
-    figure = heat_map(results, "head", "dice")
+    figure = heat_map(results, "head", "accuracy")
     cells = figure.data[0]
     sources, targets = figure.layout.yaxis.ticktext, figure.layout.xaxis.ticktext
     assert set(sources) == set(SOURCES)
@@ -280,6 +280,27 @@ def test_names_from_elsewhere_are_escaped(results):
     assert "b/T1/&lt;img src=x onerror=alert(3)&gt;" in figures["heat"]["0-0"]["layout"]["xaxis"]["ticktext"]
 
 
+@pytest.mark.parametrize(("measure", "name"), [("miou", "mIoU"), ("pixel_accuracy", "pixel accuracy")])
+def test_the_page_speaks_of_the_study_s_measure_alone(results, measure, name):
+    """By mIoU, here 1 - Dice, the first pick of h_score is the worst source; by pixel accuracy all tie."""
+    changed = dataclasses.replace(results, job=results.job.model_copy(update={"measure": measure}))
+    text = html_of(changed)
+    plotly = max(re.findall(r"<script.*?</script>", text, flags=re.DOTALL), key=len)
+    rest = text.replace(plotly, "").split("<details><summary>Settings")[0]
+    assert "Dice" not in rest
+    figures = figures_of(text)
+    assert f"<br>{name} " in json.dumps(figures["heat"]["0-0"])
+    for figure, axis in (("scatter", f"{name} after transfer"), ("fusions", f"{name}, mean over the targets")):
+        variants = figures[figure]
+        assert next(iter(variants.values()))["layout"]["yaxis"]["title"]["text"] == axis
+    words = words_of(text)
+    assert f"The {name} on the target" in words
+    if measure == "miou":
+        assert "Its first pick gives 0.133 [0.100…0.150] less mIoU than a random pick" in words
+    else:
+        assert "the truth of all candidates ties" in words
+
+
 def test_json_in_a_script_element_cannot_end_it():
     assert "<" not in script_json({"a": HOSTILE})
     assert json.loads(script_json({"a": HOSTILE})) == {"a": HOSTILE}
@@ -314,8 +335,8 @@ def test_an_unfinished_study_is_judged_on_the_targets_that_are_there(tmp_path):
     findings = find(results)
     assert "mean Spearman correlation 1.00 over 1 target" in answer(results, findings, "head")
     note = "Left out: 2 targets (fewer than 3 candidates have a truth)."
-    assert note in summary_table(findings, "head").note
-    *_, told = cells(target_table(findings, METRICS, "head", "boundary", "none"), "b/T2/WM")
+    assert note in summary_table(results, findings, "head").note
+    *_, told = cells(target_table(results, findings, "head", "boundary", "none"), "b/T2/WM")
     assert told.text == "0 sources have a truth: too few to compare"
 
 
@@ -337,8 +358,9 @@ def test_a_metric_that_cannot_be_judged_on_a_target_is_named(results):
     scores = results.frames["scores"].copy()
     scores.loc[(scores["metric"] == "h_score") & (scores["target"] == "b/T1/WM"), "value"] = 1.0
     findings = find(with_frame(results, "scores", scores))
-    assert "Left out for h_score (boundary, none): 1 target (all scores tie)." in summary_table(findings, "head").note
-    h_score, *_, told = cells(target_table(findings, METRICS, "head", "boundary", "none"), "b/T1/WM")[3:]
+    note = summary_table(results, findings, "head").note
+    assert "Left out for h_score (boundary, none): 1 target (all scores tie)." in note
+    h_score, *_, told = cells(target_table(results, findings, "head", "boundary", "none"), "b/T1/WM")[3:]
     assert h_score.text == NONE
     assert told.small.endswith("h_score: all scores tie")
 

@@ -54,6 +54,21 @@ def test_the_gain_of_the_first_pick_is_told_with_its_interval():
     )
 
 
+def test_the_gain_is_told_in_the_measure_of_its_study():
+    told = stakes(ranking(evidence(finding()).model_copy(update={"measure": "miou"})))
+    assert told.endswith("gave 0.061 [0.032, 0.094] more mIoU than a random pick.")
+    accuracy = evidence(finding()).model_copy(update={"measure": "pixel_accuracy"})
+    assert stakes(ranking(accuracy)).endswith("more pixel accuracy than a random pick.")
+
+
+def test_evidence_without_a_measure_is_in_dice(tmp_path):
+    path = tmp_path / "evidence.json"
+    written = evidence(finding()).model_dump(mode="json")
+    del written["measure"]
+    path.write_text(json.dumps(written), encoding="utf-8")
+    assert read_evidence(path).measure == "dice"
+
+
 def test_an_interval_that_holds_zero_is_too_close_to_call():
     assert stakes(ranking(evidence(finding(gain=0.01, gain_low=-0.005, mode="full")))) == (
         "Too close to call: in the study open-ms (16 targets, all layers fine-tuned), the first pick by h_score gave "
@@ -128,6 +143,7 @@ def test_evidence_survives_its_file(tmp_path):
         ({"study": ""}, "key 'study'"),
         ({"version": 2}, "key 'version'"),
         ({"surprise": 1}, "key 'surprise'"),
+        ({"measure": "iou"}, "key 'measure'"),
         ({"n_targets": -1}, "key 'n_targets'"),
         ({"findings": [{"metric": "h_score"}]}, "key 'findings.0.mode'"),
         ({"findings": [finding().model_dump() | {"gain": 7}]}, "key 'findings.0.gain'"),

@@ -19,7 +19,7 @@ def test_first_picks_of_a_study_by_hand(results):
     """By h_score the best source is picked for all three targets; they lie 0.10, 0.15 and 0.15 above the mean."""
     found = evidence(results)
     assert (found.study, found.n_sources, found.n_targets, found.n_seeds) == ("study", 4, 3, 2)
-    assert found.domains == ("b",)
+    assert (found.domains, found.measure) == (("b",), "dice")
     assert found.sampler == results.job.samplers["boundary"]
     (finding,) = [
         finding
@@ -29,6 +29,14 @@ def test_first_picks_of_a_study_by_hand(results):
     assert (finding.n_targets, finding.regret, finding.share_above_mean) == (3, 0, 1)
     assert finding.gain == pytest.approx(0.4 / 3, abs=1e-6)
     assert (finding.gain_low, finding.gain_high) == pytest.approx((0.10, 0.15))
+
+
+def test_evidence_is_by_the_measure_of_the_study(results):
+    """By mIoU, here 1 - Dice, h_score picks the worst source, as far below the mean as it is above it by Dice."""
+    found = evidence(dataclasses.replace(results, job=results.job.model_copy(update={"measure": "miou"})))
+    assert found.measure == "miou"
+    (finding,) = [it for it in found.findings if (it.metric, it.mode, it.filters) == ("h_score", "head", None)]
+    assert finding.gain == pytest.approx(-0.4 / 3, abs=1e-6)
 
 
 def test_a_metric_that_is_judged_on_two_targets_has_no_finding(results):

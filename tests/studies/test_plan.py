@@ -5,6 +5,7 @@ from itertools import chain, groupby
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from medtrans.config import StudyJob
 from medtrans.errors import ConfigError
@@ -48,6 +49,46 @@ def test_the_own_task_is_a_candidate_only_if_asked_for(make_job: JobMaker) -> No
     assert Counter(piece.kind for piece in rest)["score"] == 12
 
 
+def test_each_architecture_of_a_task_is_a_source(make_job: JobMaker) -> None:
+    networks = [{"name": "BasicUNet", "width": 8}, {"name": "DynUNet"}]
+    job = make_job(
+        sources=[
+            {"tasks": ["b/T1/{GM,WM}"], "data": DATA, "networks": networks},
+            {"tasks": ["b/T1/WM"], "data": DATA},  # by the study's own network
+        ],
+        network={"name": "SegResNet"},
+    )
+    names = [f"b/T1/{structure}@{network}" for structure in ("GM", "WM") for network in ("BasicUNet", "DynUNet")]
+    assert list(job.source_groups()) == [*names, "b/T1/WM"]
+    widths = [(job.network_of(name).name, job.network_of(name).width) for name in job.source_groups()]
+    assert widths == [("BasicUNet", 8), ("DynUNet", 16), ("BasicUNet", 8), ("DynUNet", 16), ("SegResNet", 16)]
+    assert candidates(job, "b/T1/WM") == names[:2]  # whatever the architecture, the own task is none
+    assert plan(job)[0] == [Piece("train", (name,)) for name in job.source_groups()]
+
+
+@pytest.mark.parametrize("networks", [[], [{"name": "FCN"}], [{"nme": "DynUNet"}]])
+def test_networks_that_are_none(make_job: JobMaker, networks: list[Any]) -> None:
+    with pytest.raises(ValidationError):
+        make_job(sources=[{"tasks": ["a/T1/GM"], "data": DATA, "networks": networks}])
+
+
+@pytest.mark.parametrize(
+    ("format", "chosen", "measure"),
+    [
+        ("folder", None, "dice"),
+        ("camvid", None, "miou"),
+        ("cityscapes", "dice", "dice"),
+        ("open-ms", "pixel_accuracy", "pixel_accuracy"),
+    ],
+)
+def test_the_measure_is_that_of_the_field_unless_chosen(
+    make_job: JobMaker, format: str, chosen: Any, measure: str
+) -> None:
+    (group,) = make_job().targets
+    group = group.model_copy(update={"data": group.data.model_copy(update={"format": format})})
+    assert make_job(measure=chosen).model_copy(update={"targets": (group,)}).accuracy_measure == measure
+
+
 def test_what_is_left_out_has_no_pieces(make_job: JobMaker) -> None:
     _, rest = plan(make_job(transfer={"head": None, "scratch": None}, filters={}))
     assert {(piece.kind, piece.mode) for piece in rest} == {("score", ""), ("transfer", "full")}
@@ -77,8 +118,25 @@ def test_a_hundred_sources_on_a_hundred_targets(make_job: JobMaker, domain: str,
         ({"seeds": [3, 3]}, "seeds: 3 is there twice"),
         ({"metrics": ["leep", "otce_sim"]}, "many_to_one.metrics: 'h_score' is not among the metrics"),
         ({"transfer": {"head": None, "full": None}}, "transfer: head and full are both null"),
-        ({"sources": [{"tasks": ["a/T1/GM", "a/T1/GM"], "data": DATA}]}, "sources: task 'a/T1/GM' is there twice"),
-        ({"targets": [{"tasks": ["a/T1/GM", "a/T1/{GM,WM}"], "data": DATA}]}, "targets: task 'a/T1/GM' is there twice"),
+        ({"sources": [{"tasks": ["a/T1/GM", "a/T1/GM"], "data": DATA}]}, "sources: 'a/T1/GM' is there twice"),
+        ({"targets": [{"tasks": ["a/T1/GM", "a/T1/{GM,WM}"], "data": DATA}]}, "targets: 'a/T1/GM' is there twice"),
+        (
+            {"sources": [{"tasks": ["a/T1/GM"], "data": DATA, "networks": [{"width": 8}, {"width": 4}]}]},
+            "sources: 'a/T1/GM@BasicUNet' is there twice; name each once",
+        ),
+        (
+            {"sources": [{"tasks": ["a/T1/GM"], "data": DATA, "networks": [{}]}] * 2},
+            "sources: 'a/T1/GM@BasicUNet' is there twice",
+        ),
+        (
+            {"sources": [{"tasks": ["a/T1/GM@BasicUNet"], "data": DATA}]},
+            "task 'a/T1/GM@BasicUNet': '@' stands between a task and the architecture of a source; rename it",
+        ),
+        ({"targets": [{"tasks": ["a@b/T1/GM"], "data": DATA}]}, "task 'a@b/T1/GM': '@' stands between a task"),
+        (
+            {"sources": [{"tasks": ["b/T1/GM"], "data": DATA, "networks": [{}, {"name": "DynUNet"}]}]},
+            "targets: 'b/T1/GM' has no source but its own",
+        ),
         ({"sources": [{"tasks": ["a/T1/GM + WM"], "data": DATA}]}, "sources: 'a/T1/GM + WM': ' + ' stands between"),
         ({"sources": [{"tasks": ["b/T1/GM"], "data": DATA}]}, "targets: 'b/T1/GM' has no source but its own"),
     ],

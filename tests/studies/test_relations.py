@@ -89,6 +89,13 @@ def test_mean_accuracy_by_relation_target_by_target():
     assert by_relation(truth, domain_relation)["other domain"].tolist() == pytest.approx([0.6, 1.6 / 3])
 
 
+def test_the_architecture_of_a_source_is_no_part_of_its_task():
+    truth = pd.DataFrame([[0.9, 0.5, 0.1]], index=["b/T1/GM"], columns=["a/T1/GM@UNet", "a/T1/GM@FCN8s", "a/T2/GM"])
+    table = by_relation(truth)
+    assert table["same"].tolist() == pytest.approx([0.7])
+    assert table["same structure, other modality"].tolist() == pytest.approx([0.1])
+
+
 def test_a_target_without_any_transfer_keeps_its_row():
     truth = pd.DataFrame([[0.9], [float("nan")]], index=["b/T1/GM", "b/T2/GM"], columns=["a/T1/GM"])
     table = by_relation(truth)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import sys
 from itertools import chain
 from pathlib import Path
@@ -52,6 +53,21 @@ def test_truth_by_seed(results: Results) -> None:
     assert all(map(is_target_by_source, by_seed.values()))
     assert_allclose(by_seed[0].loc["b/T2/WM"], [0.52, 0.62, 0.72, 0.82], rtol=1e-12)
     assert_allclose(by_seed[1].loc["b/T2/WM"], [0.54, 0.64, 0.74, 0.84], rtol=1e-12)
+
+
+def test_truth_is_by_the_measure_of_the_study_or_another(results: Results) -> None:
+    """mIoU is 1 - Dice here, pixel accuracy 0.9."""
+    assert (results.measure, results.measure_name) == ("dice", "Dice")
+    by_miou = dataclasses.replace(results, job=results.job.model_copy(update={"measure": "miou"}))
+    assert (by_miou.measure, by_miou.measure_name) == ("miou", "mIoU")
+    for found in (by_miou.truth("head"), results.truth("head", "miou")):
+        assert_allclose(found, 1 - results.truth("head"), rtol=1e-12)
+    assert_allclose(by_miou.truth("head", "dice"), results.truth("head"), rtol=0)
+    assert_allclose(results.truth("full", measure="pixel_accuracy").loc["b/T2/WM"], 0.9, rtol=1e-12)
+    assert_allclose(results.scratch("miou"), 1 - results.scratch(), rtol=1e-12)
+    assert_allclose(results.fusions("miou"), 1 - results.fusions(), rtol=1e-12)
+    with pytest.raises(StudyError, match="unknown measure 'iou' in this study; did you mean 'miou'"):
+        results.truth("head", "iou")  # type: ignore[arg-type]
 
 
 def test_scratch(results: Results) -> None:
@@ -113,7 +129,7 @@ def test_csv_reads_back_equal(results: Results, tmp_path: Path) -> None:
     export_csv(results, tmp_path / "new" / "csv")
     assert {path.name for path in (tmp_path / "new/csv").iterdir()} == {f"{table}.csv" for table in (*TABLES, "pieces")}
     with (tmp_path / "new/csv/transfers.csv").open(newline="", encoding="utf-8") as file:
-        transfers = [(*row[:3], int(row[3]), float(row[4])) for row in list(csv.reader(file))[1:]]
+        transfers = [(*row[:3], int(row[3]), *map(float, row[4:])) for row in list(csv.reader(file))[1:]]
     assert transfers == list(results.frames["transfers"].itertuples(index=False, name=None))
     assert len(transfers) == 50  # 11 pairs x 2 modes x 2 seeds, and 3 targets x 2 seeds from scratch
 
@@ -147,7 +163,7 @@ def test_an_export_in_the_way_of_a_folder_leaves_no_rest(results: Results, tmp_p
 def test_an_unknown_accuracy_is_nan(tiny_job: StudyJob) -> None:
     piece = plan(tiny_job)[0][0]
     with Store.open(tiny_job.store_path, tiny_job) as store:
-        store.record(piece, Outcome({"sources": [(piece.sources[0], None)]}, 0.0, {}))
+        store.record(piece, Outcome({"sources": [(piece.sources[0], None, None, None)]}, 0.0, {}))
     frame = Results.read(tiny_job.store_path).frames["sources"]
-    assert frame["accuracy"].dtype == np.float64
-    assert frame["accuracy"].isna().tolist() == [True]
+    assert frame["miou"].dtype == np.float64
+    assert frame["miou"].isna().tolist() == [True]

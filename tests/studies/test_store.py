@@ -114,10 +114,10 @@ def test_done_stays_done(tiny_job: StudyJob) -> None:
 
 def test_numbers_of_numpy_are_numbers(tiny_job: StudyJob) -> None:
     piece = Piece("transfer", (SOURCES[0],), TARGETS[0], "head", 1)
-    row = (TARGETS[0], SOURCES[0], "head", np.int64(1), np.float32(0.5))
+    row = (TARGETS[0], SOURCES[0], "head", np.int64(1), np.float32(0.5), 0.25, np.float64(0.75))
     with Store.open(tiny_job.store_path, tiny_job) as store:
         store.record(piece, Outcome({"transfers": [row]}, np.float32(2.0), {"data": np.float32(0.5)}))
-        assert store.frame("transfers").loc[0, ["seed", "accuracy"]].tolist() == [1, 0.5]
+        assert store.frame("transfers").loc[0, ["seed", "dice", "pixel_accuracy"]].tolist() == [1, 0.5, 0.75]
         assert store.frame("pieces").loc[0, ["seconds", "parts"]].tolist() == [2.0, '{"data": 0.5}']
 
 
@@ -148,11 +148,11 @@ def test_killed_in_the_middle_of_a_piece(tiny_job: StudyJob) -> None:
         from medtrans.studies.store import Store
 
         def rows():
-            yield ("a/T1/WM", 0.9)
+            yield ("a/T1/WM", 0.9, 0.8, 0.95)
             os.kill(os.getpid(), signal.SIGKILL)
 
         store = Store.open(Path(sys.argv[1]), StudyJob.model_validate(json.loads(sys.argv[2])))
-        store.record(Piece("train", ("a/T1/GM",)), Outcome({"sources": [("a/T1/GM", 0.8)]}, 1.0, {}))
+        store.record(Piece("train", ("a/T1/GM",)), Outcome({"sources": [("a/T1/GM", 0.8, 0.7, 0.9)]}, 1.0, {}))
         store.start(0, Piece("train", ("a/T1/WM",)))
         store.record(Piece("train", ("a/T1/WM",)), Outcome({"sources": rows()}, 1.0, {}))
     """)
@@ -162,7 +162,7 @@ def test_killed_in_the_middle_of_a_piece(tiny_job: StudyJob) -> None:
     with Store.read(path) as store:
         assert not store.is_running()
         assert store.done() == {"train a/T1/GM"}
-        assert store.frame("sources").to_dict("records") == [{"source": "a/T1/GM", "accuracy": 0.8}]
+        assert store.frame("sources").to_numpy().tolist() == [["a/T1/GM", 0.8, 0.7, 0.9]]
         assert [(worker, key) for worker, key, _ in store.running()] == [(0, "train a/T1/WM")]
     with Store.open(path, tiny_job) as store:
         assert store.done() == {"train a/T1/GM"}

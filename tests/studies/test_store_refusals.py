@@ -71,10 +71,10 @@ def test_a_change_of_tasks_names_the_group(make_job: JobMaker) -> None:
     assert "(sources.2: {" in refused(job.store_path, make_job(sources=[first]))
 
 
-def test_folders_and_executor_may_change(make_job: JobMaker, tmp_path: Path) -> None:
+def test_folders_executor_and_measure_may_change(make_job: JobMaker, tmp_path: Path) -> None:
     job = make_job()
     Store.open(job.store_path, job).close()
-    changed = make_job(pool=str(tmp_path / "pool"), executor={"kind": "threads", "workers": 3})
+    changed = make_job(pool=str(tmp_path / "pool"), executor={"kind": "threads", "workers": 3}, measure="miou")
     Store.open(job.store_path, changed).close()
     with Store.read(job.store_path) as store:
         assert store.job == changed
@@ -117,7 +117,18 @@ def test_a_newer_schema(tiny_job: StudyJob) -> None:
     Store.open(path, tiny_job).close()
     execute(path, f"PRAGMA user_version = {schema.SCHEMA_VERSION + 1}")
     for message in (refused(path), refused(path, tiny_job)):
-        assert "was written by a newer medtrans (schema 2, this one reads up to 1); update medtrans" in message
+        assert "was written by a newer medtrans (schema 3, this one reads 2); update medtrans" in message
+
+
+def test_an_older_schema_kept_less_than_is_asked_for(tiny_job: StudyJob) -> None:
+    path = tiny_job.store_path
+    Store.open(path, tiny_job).close()
+    execute(path, "PRAGMA user_version = 1")
+    for message in (refused(path), refused(path, tiny_job)):
+        assert message == (
+            f"{path}: was written by an earlier medtrans, which kept Dice alone (schema 1, this one reads 2); choose "
+            "another output and run the study again, or use the version that wrote it"
+        )
 
 
 def test_another_programs_database_is_left_alone(tiny_job: StudyJob) -> None:

@@ -11,10 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from medtrans.config import StudyJob
 from medtrans.errors import DataError, StudyError, TrainingError
-from medtrans.learning import definition_for, dice_score, fine_tune, fuse_heads, train_network
+from medtrans.learning import (
+    Accuracy,
+    definition_for,
+    fine_tune,
+    fuse_heads,
+    segmentation_accuracy,
+    train_network,
+    training_accuracy,
+)
 from medtrans.selection import filter_sources, rank_sources
 from medtrans.sources import Pool
 from medtrans.studies.cases import held_out_cases, labelled_task
@@ -82,16 +91,20 @@ def rows(job: StudyJob, piece: Piece) -> dict:
     return dict(run_piece(job, piece).rows)
 
 
-def accuracy(job: StudyJob, piece: Piece) -> float:
-    ((*_, value),) = rows(job, piece)["transfers" if piece.kind == "transfer" else "fusions"]
-    return value
+def accuracy(job: StudyJob, piece: Piece) -> Accuracy:
+    ((*_, dice, miou, pixel_accuracy),) = rows(job, piece)["transfers" if piece.kind == "transfer" else "fusions"]
+    return Accuracy(dice, miou, pixel_accuracy)
+
+
+def judged(job: StudyJob, network: nn.Module, divisor: int = 16) -> Accuracy:
+    return segmentation_accuracy(network, held_out_cases(job, TARGET), 2, has_background=True, divisor=divisor)
 
 
 def test_a_training_adds_a_source_that_is_kept_the_next_time(root: Path) -> None:
     job, piece = a_job(root), Piece("train", (ONE,))
     files = {path: path.stat().st_mtime_ns for path in (root / "pool").rglob("*")}
     source = Pool(root / "pool")[ONE]
-    assert rows(job, piece) == {"sources": [(ONE, source.metadata["medtrans"]["training"]["training_dice"])]}
+    assert rows(job, piece) == {"sources": [(ONE, *training_accuracy(source))]}
     assert files == {path: path.stat().st_mtime_ns for path in (root / "pool").rglob("*")}
     assert source.signature.features.shape[0] == 50
     assert source.metadata["medtrans"]["training"]["settings"]["sampler"]["band_mm"] == 3.0  # of the first sampler
@@ -147,17 +160,17 @@ def test_a_transfer_is_a_fine_tuning_judged_on_the_test_cases(root: Path, piece:
     training = getattr(job.transfer, piece.mode).model_copy(update={"seed": 1})
     source, task = Pool(root / "pool")[ONE], labelled_task(job, TARGET)
     network = fine_tune(source, task, training=training, mode=piece.mode, device="cpu")  # type: ignore[arg-type]
-    expected = dice_score(network, held_out_cases(job, TARGET), 2, divisor=16)
-    assert rows(job, piece) == {"transfers": [(TARGET, ONE, piece.mode, 1, expected)]}
+    expected = judged(job, network)
+    assert rows(job, piece) == {"transfers": [(TARGET, ONE, piece.mode, 1, *expected)]}
 
 
 def test_from_scratch_no_source_takes_part(root: Path) -> None:
     job = a_job(root, pool=str(root / "no pool"))
     task, training = labelled_task(job, TARGET), job.transfer.scratch.model_copy(update={"seed": 1})
     network, descent = train_network(task, definition_for(task, job.network), training, device="cpu")
-    expected = dice_score(network, held_out_cases(job, TARGET), 2, divisor=16)
+    expected = judged(job, network)
     assert descent.steps == 10
-    assert rows(job, SCRATCH) == {"transfers": [(TARGET, "", "scratch", 1, expected)]}
+    assert rows(job, SCRATCH) == {"transfers": [(TARGET, "", "scratch", 1, *expected)]}
 
 
 def test_fused_heads_are_judged_on_the_test_cases(root: Path) -> None:
@@ -165,8 +178,8 @@ def test_fused_heads_are_judged_on_the_test_cases(root: Path) -> None:
     sources = [Pool(root / "pool")[name] for name in (OTHER, ONE)]
     training = job.transfer.head.model_copy(update={"seed": 1})
     fused = fuse_heads(sources, labelled_task(job, TARGET), training=training, device="cpu")
-    expected = dice_score(fused, held_out_cases(job, TARGET), 2, divisor=fused.divisor)
-    assert rows(job, FUSED_HEADS) == {"fusions": [(TARGET, f"{OTHER} + {ONE}", "head", 1, expected)]}
+    expected = judged(job, fused, fused.divisor)
+    assert rows(job, FUSED_HEADS) == {"fusions": [(TARGET, f"{OTHER} + {ONE}", "head", 1, *expected)]}
 
 
 def test_a_source_fused_with_itself_predicts_as_it_does_alone(root: Path) -> None:
@@ -239,3 +252,39 @@ def test_a_pool_with_sources_of_other_settings_is_refused(root):
     other = a_job(root, training={"steps": 26, "batch_size": 2, "learning_rate": 0.03})
     with pytest.raises(StudyError, match=r"training.steps: 25, now 26"):
         run_piece(other, HEAD)
+
+
+def test_a_pool_with_sources_of_another_network_is_refused(root):
+    with pytest.raises(StudyError, match=r"other settings \(network\.features: \[4, 4, 8, 16, 32, 4\], now \[2, 2, "):
+        run_piece(a_job(root, network={"width": 2}), HEAD)
+
+
+def test_several_architectures_for_one_task_lie_side_by_side_in_the_pool(root: Path, tmp_path: Path) -> None:
+    job = a_job(
+        root,
+        pool=str(tmp_path / "pool"),
+        sources=[
+            {
+                "tasks": [ONE],
+                "data": {"format": "fets", "root": str(root / "scans"), "cases": ["s1"]},
+                "networks": [{"name": "BasicUNet", "width": 4}, {"name": "SegResNet", "width": 8}],
+            }
+        ],
+        training={"steps": 2, "batch_size": 2},
+    )
+    first, second = names = [f"{ONE}@BasicUNet", f"{ONE}@SegResNet"]
+    for name in names:
+        ((source, *_),) = rows(job, Piece("train", (name,)))["sources"]
+        assert source == name
+    pool = Pool(tmp_path / "pool")
+    assert [source.name for source in pool] == names
+    assert {str(source.task) for source in pool} == {ONE}
+    assert pool[second].network_definition["_target_"].endswith("SegResNet")
+    assert {row[2] for row in rows(job, Piece("filter", target=TARGET))["candidates"]} == set(names)
+    assert {row[1] for row in rows(job, Piece("score", (second,), TARGET))["scores"]} == {second}
+    for mode in ("head", "full"):
+        fused = Piece("fuse", (first, second), TARGET, mode, 0)
+        assert rows(job, fused)["fusions"][0][1] == f"{first} + {second}"
+    shutil.copytree(pool[first].path, tmp_path / "swapped" / second)
+    with pytest.raises(StudyError, match=r"network\._target_: .*BasicUNet, now .*SegResNet"):
+        run_piece(job.model_copy(update={"pool": tmp_path / "swapped"}), Piece("score", (second,), TARGET))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from medtrans.config import FilterSettings, SamplerSettings, Settings
+from medtrans.config import AccuracyMeasure, FilterSettings, SamplerSettings, Settings
 from medtrans.errors import ConfigError
 
 _MAX_BYTES = 2**20
@@ -32,7 +32,7 @@ Gain = Annotated[float, Field(ge=-1, le=1)]
 
 
 class Finding(Settings):
-    """What the first pick of one metric gave on the targets of a study, in Dice.
+    """What the first pick of one metric gave on the targets of a study, in the study's measure of accuracy.
 
     Attributes:
         metric: its name.
@@ -66,6 +66,7 @@ class Evidence(Settings):
         domains: of its targets.
         n_sources, n_targets, n_seeds: its size.
         sampler: which pixels its metrics looked at.
+        measure: of accuracy.
         findings: by mode, metric and filter.
         versions: of the packages it ran with.
     """
@@ -78,6 +79,7 @@ class Evidence(Settings):
     n_targets: Annotated[int, Field(ge=1)]
     n_seeds: Annotated[int, Field(ge=1)]
     sampler: SamplerSettings
+    measure: AccuracyMeasure = "dice"
     findings: tuple[Finding, ...]
     versions: dict[Name, Name]
 

@@ -1,0 +1,64 @@
+"""The table of the slides: how well does each metric rank the sources of every target?
+
+    python pipelines/scene_table.py [runs/study-open-ms]
+
+Spearman's and Kendall's correlation with what transfer gave, without a filter, and the average over the targets; one
+table for each sampler of the study and each way to transfer. The best metric of a target is bold, the second
+underlined, ties alike. Made for street scenes: targets are cities, sources other cities or six architectures of one
+data set.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+from _common import markdown, read_study, with_mean
+
+from medtrans.report.study_text import MODE_NAMES
+from medtrans.studies.compare import agreement_table
+from medtrans.studies.plan import NO_FILTER
+
+METRICS = ("h_score", "otce_sim", "leep", "logme")
+CORRELATIONS = {"spearman": "Spearman", "kendall": "Kendall"}
+
+
+def main() -> None:
+    """A table for each mode and sampler."""
+    results = read_study(__doc__).results
+    metrics = [metric for metric in METRICS if metric in results.metrics]
+    if not metrics:
+        print(f"This study has none of {', '.join(METRICS)}: nothing to compare.")
+        return
+    agreements = agreement_table(results)
+    agreements = agreements[agreements["filter"] == NO_FILTER]
+    for mode in results.modes:
+        for sampler in results.samplers:
+            rows = agreements[(agreements["mode"] == mode) & (agreements["sampler"] == sampler)]
+            print(f"\n## {results.measure_name}, {MODE_NAMES[mode]}, sampler {sampler}\n")
+            tables = [marked(correlations(rows, name, metrics)) for name in CORRELATIONS]
+            print(markdown(pd.concat(tables, axis=1)))
+
+
+def correlations(rows: pd.DataFrame, name: str, metrics: list[str]) -> pd.DataFrame:
+    """Target x metric, and the means over the targets that have all of them."""
+    table = rows.pivot(index="target", columns="metric", values=name).reindex(rows["target"].unique(), columns=metrics)
+    return with_mean(table).add_prefix(f"{CORRELATIONS[name]}, ")
+
+
+def marked(table: pd.DataFrame) -> pd.DataFrame:
+    """Two digits, the best of each row bold and the second underlined; what is missing stays so.
+
+    >>> marked(pd.DataFrame([[0.1, 0.9, 0.5]])).to_numpy().tolist()
+    [['0.10', '**0.90**', '<u>0.50</u>']]
+    """
+
+    def of_row(row: pd.Series) -> pd.Series:
+        rounded = row.astype(float).round(2)
+        firsts = rounded.dropna().drop_duplicates().nlargest(2).tolist() if rounded.count() > 1 else []
+        marks = dict(zip(firsts, ("**{:.2f}**", "<u>{:.2f}</u>"), strict=False))
+        return rounded.map(lambda value: value if pd.isna(value) else marks.get(value, "{:.2f}").format(value + 0.0))
+
+    return table.apply(of_row, axis=1)
+
+
+if __name__ == "__main__":
+    main()
