@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 
 from medtrans.errors import NetworkError, SamplingError, did_you_mean
-from medtrans.networks import forward_with_features, padded_size, penultimate_layer
+from medtrans.networks import forward_with_map, padded_size, penultimate_layer
 from medtrans.sources import Activation
 from medtrans.tasks import Case
 
@@ -82,7 +82,7 @@ def extract_features(
         cases: where the images are; all with the same channels and number of axes.
         pixels: positions in them.
         layer: the layer whose input are the features, interpolated linearly where its resolution is lower than the
-            image's; None: the last 1 x 1 convolution.
+            image's, at the sampled pixels only; None: the convolution that scores the classes.
         roi_size: window size in pixels; None: whole images in 2D and windows of at most ``WINDOW_3D`` a side in 3D,
             padded to a multiple of ``divisor`` and at least twice it.
         divisor: the network takes sizes that are multiples of this.
@@ -192,12 +192,12 @@ def _batches(windows: list[_Window], batch_size: int) -> Iterator[list[_Window]]
 def _run(network: nn.Module, layer: str, batch: list[_Window], device: str | torch.device) -> tuple[Tensor, Tensor]:
     """Features (n, D) and logits (n, C) at the pixels of a batch, window after window."""
     images = torch.from_numpy(np.stack([window.content() for window in batch])).to(device)
-    logits, features = forward_with_features(network, layer, images)
+    logits, cells, grid = forward_with_map(network, layer, images)
     which = np.repeat(np.arange(len(batch)), [len(window.rows) for window in batch])
     local = np.concatenate([window.local for window in batch])
     image_index, *axis_indices = torch.from_numpy(np.column_stack([which, local])).to(device).T
     at_pixels = (image_index, slice(None), *axis_indices)
-    return features[at_pixels].float(), logits[at_pixels].float()
+    return grid.at(cells, image_index, axis_indices).float(), logits[at_pixels].float()
 
 
 @torch.inference_mode()

@@ -71,8 +71,11 @@ class PreprocessingSettings(Settings):
 class NetworkSettings(Settings):
     """An architecture by name and width."""
 
-    name: Literal["BasicUNet", "DynUNet", "SegResNet"] = "BasicUNet"
-    width: Count = 16  # channels of the first level, and of the penultimate feature map
+    name: Literal["BasicUNet", "DynUNet", "SegResNet", "FCN8s", "UNet", "SegNet", "PSPNet", "FRRNA", "FRRNB"] = (
+        "BasicUNet"  # those from FCN8s on in 2D only
+    )
+    width: Count = 16  # channels of the first level; in the papers 64, of FRRNA and FRRNB 48
+    encoder_weights: AnyPath | None = None  # a state dictionary of ImageNet weights; None: random weights
 
 
 class TrainingSettings(Settings):

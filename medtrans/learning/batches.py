@@ -21,7 +21,10 @@ Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Batch(NamedTuple):
-    """Images float32, shape ``(B, channels, *spatial)``, and labels int64, shape ``(B, *spatial)``."""
+    """Images float32, shape ``(B, channels, *spatial)``, and labels int64, shape ``(B, *spatial)``.
+
+    Of cases whose image is a feature map coarser than their label map, images have that resolution.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
@@ -59,8 +62,9 @@ class Batches:
         """The batch of this step, on the CPU."""
         rng = np.random.default_rng((self.training.seed, step))
         pairs = [self._cut(i, rng, structure) for i, structure in self._draw(rng)]
+        cells = self._padded_shape([image.shape[1:] for image, _ in pairs])
         shape = self._padded_shape([label.shape for _, label in pairs])
-        images = np.stack([_pad(image, shape, 0) for image, _ in pairs])
+        images = np.stack([_pad(image, cells, 0) for image, _ in pairs])
         outside = IGNORE_LABEL if self.cases[0].is_photograph else 0
         labels = np.stack([_pad(label, shape, outside) for _, label in pairs])
         if self.training.augment:

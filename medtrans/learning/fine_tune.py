@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
 from medtrans.learning.evaluate import inference, padded_for
 from medtrans.learning.loop import Progress, descend
-from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, seeded, size_divisor
+from medtrans.networks import (
+    Enlarge,
+    Grid,
+    SceneNetwork,
+    auxiliary_layers,
+    forward_with_map,
+    penultimate_layer,
+    resolve_device,
+    seeded,
+    size_divisor,
+)
 from medtrans.sources import Source
-from medtrans.tasks import Case, Task
+from medtrans.tasks import IGNORE_LABEL, Case, Task
 
 Mode = Literal["full", "head"]
 
@@ -31,9 +43,9 @@ def fine_tune(
 ) -> nn.Module:
     """Train a source's network further on a task; returns it in evaluation mode, with outputs for the task's classes.
 
-    ``full`` trains every weight, ``head`` only the last 1 x 1 convolution, which maps the penultimate features to
-    classes. The last layer is kept where the source has as many classes as the task and gives them by softmax;
-    otherwise a new one, initialised from ``training.seed``, takes its place.
+    ``full`` trains every weight, ``head`` only the last convolution, which maps the penultimate features to classes.
+    The last layer is kept where the source has as many classes as the task and gives them by softmax; otherwise a new
+    one of the same size, initialised from ``training.seed``, takes its place, and that of an auxiliary head likewise.
 
     The head of 2D images without augmentation is trained on features that are computed once, so that a step costs
     a few milliseconds; patches are then cut from the features of the whole image. The same seed gives the same
@@ -50,7 +62,8 @@ def fine_tune(
     network = source.load_network("cpu")
     head_name = penultimate_layer(network, source.spatial_dims, source.in_channels)
     if source.out_channels != task.n_classes or source.activation != "softmax":
-        _replace_head(network, head_name, task.n_classes, training.seed)
+        for name in (head_name, *auxiliary_layers(network)):
+            _replace_head(network, name, task.n_classes, training.seed)
     divisor = size_divisor(source.network_definition)
     text = f"{source.name} to {task.name}"
     network.to(place)
@@ -74,41 +87,64 @@ def retrain_head(
 ) -> None:
     """Train one layer of a network, in place, on what the others, frozen and in evaluation mode, give it to read.
 
-    2D images without augmentation go through the frozen layers once. Raises as ``descend``.
+    2D images without augmentation go through the frozen layers once, unless patches are to be cut where feature maps
+    are coarser than the image. Raises as ``descend``.
     """
     trained = network.eval().requires_grad_(False)
     head = network.get_submodule(head_name).requires_grad_(True)
-    if task.ndim == 2 and not training.augment:
+    grid = network.grid if isinstance(network, SceneNetwork) else Grid((1,) * task.ndim)
+    if task.ndim == 2 and not training.augment and (grid.is_fine or training.patch_size is None):
         cases = feature_cases(network, head_name, task.cases, divisor, device)
-        trained, task, divisor = head, replace(task, cases=cases), 1
+        trained, task, divisor = nn.Sequential(head, Enlarge(grid)), replace(task, cases=cases), 1
     descend(trained, task, training, divisor=divisor, device=device, text=text, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseCase(Case):
+    """A case whose image is a feature map, coarser than the label map, which has the size that the map covers."""
+
+    def __post_init__(self) -> None:
+        """Two sizes are right here."""
 
 
 def feature_cases(
     network: nn.Module, layer_name: str, cases: tuple[Case, ...], divisor: int, device: torch.device
 ) -> tuple[Case, ...]:
-    """The cases with the feature map that a layer reads, shape ``(D, *spatial)``, in place of each image."""
+    """The cases with the feature map that a layer reads, shape ``(D, *cells)``, in place of each image.
+
+    Where a pixel of the image has no cell of its own, the map stays as it is, and the label map is continued by
+    ``IGNORE_LABEL`` up to the pixels that the map covers.
+    """
     found = []
     with inference(network):
         for case in cases:
-            sizes = case.label.shape
             image = padded_for(torch.from_numpy(case.image)[None], divisor).to(device)
-            features = forward_with_features(network, layer_name, image)[1][0].float().cpu().numpy()
-            inside = (slice(None), *(slice(size) for size in sizes))
-            found.append(replace(case, image=np.ascontiguousarray(features[inside])))
+            _, maps, grid = forward_with_map(network, layer_name, image)
+            features = maps[0].float().cpu().numpy()
+            if grid.is_fine:
+                inside = (slice(None), *map(slice, case.label.shape))
+                found.append(replace(case, image=np.ascontiguousarray(features[inside])))
+            else:
+                found.append(_coarse_case(case, features, grid.covered(features.shape[1:])))
     return tuple(found)
 
 
+def _coarse_case(case: Case, features: NDArray[np.float32], covered: Sequence[int]) -> CoarseCase:
+    missing = [(0, there - here) for there, here in zip(covered, case.label.shape, strict=True)]
+    label = np.pad(case.label, missing, constant_values=IGNORE_LABEL)
+    return CoarseCase(case.id, features, label, case.spacing_mm, case.subject, case.height)
+
+
 def _replace_head(network: nn.Module, name: str, n_classes: int, seed: int) -> None:
-    """Put a new 1 x 1 convolution in the place of the last one."""
+    """Put a new convolution of the same size in the place of one that scores the classes."""
     old: Any = network.get_submodule(name)
-    network.set_submodule(name, new_head(type(old), old.in_channels, n_classes, seed))
+    network.set_submodule(name, new_head(type(old), old.in_channels, n_classes, seed, size=old.kernel_size[0]))
 
 
-def new_head(kind: type[nn.Module], in_channels: int, n_classes: int, seed: int) -> nn.Module:
-    """A 1 x 1 convolution (of a class such as Conv2d) with random weights, the same for the same seed."""
+def new_head(kind: type[nn.Module], in_channels: int, n_classes: int, seed: int, *, size: int = 1) -> nn.Module:
+    """A convolution (of a class such as Conv2d) of odd size with random weights, the same for the same seed."""
     with seeded(seed):
-        return kind(in_channels, n_classes, kernel_size=1)
+        return kind(in_channels, n_classes, kernel_size=size, padding=size // 2)
 
 
 def check_fit(source: Source, task: Task) -> None:

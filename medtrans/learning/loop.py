@@ -18,7 +18,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batch, Batches
 from medtrans.learning.checkpoint import Checkpoint
-from medtrans.networks import draws_in_training, seeded
+from medtrans.networks import draws_in_training, seeded, training_outputs
 from medtrans.tasks import IGNORE_LABEL, Task
 
 Progress = Callable[[int, int, str], None]
@@ -49,9 +49,9 @@ def descend(
 ) -> Descent:
     """Train, in place, those parameters of a network that require a gradient, on a task's cases.
 
-    AdamW on ``segmentation_loss``, with the ``learning_rate`` of each step; on a GPU the network runs in mixed
-    precision. The network stays in the mode (training or evaluation) it comes in. ``text`` names the training in
-    messages.
+    AdamW on ``segmentation_loss``, with the ``learning_rate`` of each step; in training mode the loss of an auxiliary
+    head, where the network has one, is added with its weight. On a GPU the network runs in mixed precision. The network
+    stays in the mode (training or evaluation) it comes in. ``text`` names the training in messages.
 
     With a ``checkpoint``, the state is kept after every epoch of ``steps_per_epoch`` steps, and training goes on where
     the last epoch ended. All chance in step t comes from (seed, t), so that a resumed training ends with the same
@@ -153,8 +153,12 @@ class _State:
     def _loss(self, batch: Batch) -> torch.Tensor:
         images, labels = batch.images.to(self.device), batch.labels.to(self.device)
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self.on_gpu):
-            outputs = self.network(images)
-        return segmentation_loss(outputs.float(), labels, has_background=self.has_background)
+            outputs = training_outputs(self.network, images)
+        losses = [
+            weight * segmentation_loss(logits.float(), labels, has_background=self.has_background)
+            for weight, logits in outputs
+        ]
+        return torch.stack(losses).sum()
 
     def _chance(self) -> AbstractContextManager[None]:
         """Dropout's random numbers come from (seed, step) inside; a network without dropout waits for no other."""

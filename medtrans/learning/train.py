@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from medtrans.config import (
     NetworkSettings,
@@ -22,16 +22,17 @@ from medtrans.config import (
     differences,
 )
 from medtrans.data.statistics import intensity_quantiles, mean_shape
-from medtrans.errors import BundleError, TrainingError
+from medtrans.errors import BundleError, NetworkError, TrainingError
 from medtrans.features import extract_features
 from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import segmentation_accuracy
 from medtrans.learning.loop import Descent, Progress, descend
 from medtrans.learning.measures import Accuracy
-from medtrans.networks import build_network, network_definition, resolve_device, size_divisor
+from medtrans.networks import build_network, fill_encoder, network_definition, resolve_device, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
+from medtrans.sources.weights import read_weights
 from medtrans.tasks import Case, Task
 
 UNFINISHED = ".partial"
@@ -51,7 +52,9 @@ def train_source(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Source:
-    """Train a network on a task from scratch and add it to the pool as a MONAI bundle.
+    """Train a network on a task and add it to the pool as a MONAI bundle.
+
+    It starts from random weights, or from ``network.encoder_weights`` in its first layers.
 
     ``name`` is that of its folder in the pool, and of the source; None: as the task. A training that was killed goes on
     at its last checkpoint, ``<pool>/.partial/<name>/checkpoint.pt``. A bundle that
@@ -62,6 +65,7 @@ def train_source(
         TrainingError: no case shows the structure, the loss is not finite, or the pool holds a bundle or a checkpoint
             of this name that comes from other settings or data.
         SamplingError: the signature's pixels cannot be drawn; found out before the training.
+        NetworkError: the network does not take the task's images, or the file of encoder weights.
         BundleError: the bundle cannot be written, or the one that is there is broken.
     """
     name, pool = name or str(task.name), Path(pool)
@@ -70,6 +74,7 @@ def train_source(
         "data": data_digest(task.cases),
         "class_names": list(task.class_names),
         "network": definition,
+        "encoder_weights": _file_digest(network.encoder_weights),
         "preprocessing": preprocessing.model_dump(mode="json"),
         "training": training.model_dump(mode="json"),
     }
@@ -82,7 +87,13 @@ def train_source(
         place, divisor = resolve_device(device), size_divisor(definition)
         _check_pixels(task, signature, sampler)
         model, descent = train_network(
-            task, definition, training, device=place, checkpoint=checkpoint, progress=progress
+            task,
+            definition,
+            training,
+            encoder_weights=network.encoder_weights,
+            device=place,
+            checkpoint=checkpoint,
+            progress=progress,
         )
         record = _record(model, descent, task, divisor, place)
         rng = np.random.default_rng(training.seed)
@@ -167,16 +178,20 @@ def train_network(
     definition: Mapping[str, Any],
     training: TrainingSettings,
     *,
+    encoder_weights: Path | None = None,
     device: str | torch.device = "auto",
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> tuple[nn.Module, Descent]:
-    """Train a network on a task's cases from random weights; returns it in training mode, and how it went.
+    """Train a network on a task's cases; returns it in training mode, and how it went.
 
-    Weights and batches come from ``training.seed``: the same arguments give the same network, as in ``descend``.
-    Raises as ``descend``, and NetworkError as ``build_network``.
+    It starts from random weights, of which those of the encoder may come from a file. Weights and batches come from
+    ``training.seed``: the same arguments give the same network, as in ``descend``. Raises as ``descend``, and
+    NetworkError as ``build_network``, or where the file is no state dictionary that fits.
     """
     model = build_network(definition, seed=training.seed).train()
+    if encoder_weights is not None:
+        fill_encoder(model, _encoder_weights(encoder_weights), encoder_weights)
     descent = descend(
         model,
         task,
@@ -188,6 +203,26 @@ def train_network(
         progress=progress,
     )
     return model, descent
+
+
+def _encoder_weights(file: Path) -> dict[str, Tensor]:
+    try:
+        return read_weights(file)
+    except BundleError as error:
+        raise NetworkError(f"network.encoder_weights: {error}") from error
+
+
+def _file_digest(file: Path | None) -> str | None:
+    """SHA-256 of a file of encoder weights: which ones they were, wherever they lie."""
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise NetworkError(
+            f"network.encoder_weights: {file} cannot be read ({error.strerror}); check the path, or leave it out"
+        ) from error
 
 
 def _record(model: nn.Module, descent: Descent, task: Task, divisor: int, device: torch.device) -> dict[str, Any]:

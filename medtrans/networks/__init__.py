@@ -14,14 +14,23 @@ from medtrans.networks.definitions import (
     size_divisor,
 )
 from medtrans.networks.device import resolve_device
-from medtrans.networks.penultimate import forward_with_features, penultimate_layer
+from medtrans.networks.encoder_weights import fill_encoder
+from medtrans.networks.grid import Enlarge, Grid
+from medtrans.networks.penultimate import forward_with_features, forward_with_map, penultimate_layer
+from medtrans.networks.scenes import SceneNetwork, auxiliary_layers, training_outputs
 
 __all__ = [
     "READABLE",
     "TRAINABLE",
+    "Enlarge",
+    "Grid",
+    "SceneNetwork",
+    "auxiliary_layers",
     "build_network",
     "draws_in_training",
+    "fill_encoder",
     "forward_with_features",
+    "forward_with_map",
     "network_arguments",
     "network_definition",
     "network_skeleton",
@@ -30,4 +39,5 @@ __all__ = [
     "resolve_device",
     "seeded",
     "size_divisor",
+    "training_outputs",
 ]

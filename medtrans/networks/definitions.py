@@ -17,16 +17,21 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from medtrans.errors import NetworkError, did_you_mean
+from medtrans.networks import scenes
 from medtrans.networks.chance import seeded
+from medtrans.networks.scenes import FRRNA, FRRNB, FCN8s, PSPNet, SegNet, UNet
 
-TRAINABLE = ("BasicUNet", "DynUNet", "SegResNet")
-"""Architectures that ``network_definition`` writes."""
-
-_ARCHITECTURES: dict[str, type[nn.Module]] = {
+_MONAI: dict[str, type[nn.Module]] = {
     network.__name__: network for network in (AttentionUnet, BasicUNet, DynUNet, SegResNet, SegResNetDS)
 }
-READABLE = tuple(_ARCHITECTURES)
-"""Architectures that a bundle may hold: each ends in a 1 x 1 convolution at full resolution."""
+_SCENES: dict[str, type[nn.Module]] = {
+    network.__name__: network for network in (FCN8s, UNet, SegNet, PSPNet, FRRNA, FRRNB)
+}
+TRAINABLE = ("BasicUNet", "DynUNet", "SegResNet", *_SCENES)
+"""Architectures that ``network_definition`` writes; those of ``medtrans.networks.scenes`` in 2D only."""
+
+READABLE = (*_MONAI, *_SCENES)
+"""Architectures that a bundle may hold: of MONAI those that end in a 1 x 1 convolution at full resolution."""
 
 _NO_FULL_RESOLUTION_FEATURES = ("UNet", "VNet", "BasicUNetPlusPlus")
 _MAX_NUMBER = 4096  # of channels, strides, blocks
@@ -39,10 +44,12 @@ def network_definition(
 ) -> dict[str, Any]:
     """Define an architecture that medtrans trains.
 
-    ``width`` is the number of channels of the first level, doubled level by level, and of the penultimate feature map.
+    ``width`` is the number of channels of the first level, doubled level by level, and of the penultimate feature map
+    (of FCN8s 76 times as many, of PSPNet 8 times). The networks of ``medtrans.networks.scenes`` are as in their papers
+    at width 64, FRRN at 48.
 
     Raises:
-        NetworkError: unknown name, or not 2 or 3 spatial axes.
+        NetworkError: unknown name, or not 2 or 3 spatial axes; a network for street scenes in 3D.
 
     >>> network_definition("SegResNet", spatial_dims=3, in_channels=1, out_channels=2, width=8)["init_filters"]
     8
@@ -51,12 +58,17 @@ def network_definition(
         raise NetworkError(f"network '{name}' is unknown; {did_you_mean(name, TRAINABLE)}")
     if spatial_dims not in (2, 3):
         raise NetworkError(f"network '{name}': {spatial_dims} spatial axes; choose 2 or 3")
+    if name in _SCENES and spatial_dims != 2:
+        in_3d = [it for it in TRAINABLE if it not in _SCENES]
+        raise NetworkError(f"network '{name}' takes 2D images only; in 3D choose one of {', '.join(in_3d)}")
     definition: dict[str, Any] = {
-        "_target_": f"monai.networks.nets.{name}",
+        "_target_": f"{scenes.__name__ if name in _SCENES else 'monai.networks.nets'}.{name}",
         "spatial_dims": spatial_dims,
         "in_channels": in_channels,
         "out_channels": out_channels,
     }
+    if name in _SCENES:
+        return definition | {"width": width}
     if name == "BasicUNet":
         return definition | {"features": [width, width, 2 * width, 4 * width, 8 * width, width]}
     if name == "SegResNet":
@@ -113,12 +125,16 @@ def network_arguments(definition: Mapping[str, Any]) -> dict[str, Any]:
 def size_divisor(definition: Mapping[str, Any]) -> int:
     """Spatial sizes must be multiples of this, and at least twice this along one axis (instance normalisation).
 
+    It is 1 for the networks of ``medtrans.networks.scenes``, which pad and crop inside.
+
     >>> size_divisor({"_target_": "SegResNet", "blocks_down": [1, 2, 2, 4]})
     8
 
     Raises as ``build_network``.
     """
     arguments = network_arguments(definition)
+    if _architecture(definition) in _SCENES.values():
+        return 1
     try:
         if "blocks_down" in arguments:  # SegResNet, SegResNetDS: one halving between two levels
             return int(2 ** (len(arguments["blocks_down"]) - 1))
@@ -159,15 +175,18 @@ def _architecture(definition: Mapping[str, Any]) -> type[nn.Module]:
     if not isinstance(target, str):
         raise NetworkError("a network definition names its architecture under '_target_'; add it")
     module, _, name = target.rpartition(".")
-    architecture = _ARCHITECTURES.get(name)
-    if architecture is not None and module in ("", "monai.networks.nets", architecture.__module__):
-        return architecture
+    for known, prefixes in ((_MONAI, ("", "monai.networks.nets")), (_SCENES, (scenes.__name__,))):
+        if name in known and module in (*prefixes, known[name].__module__):
+            return known[name]
     if name in _NO_FULL_RESOLUTION_FEATURES and module in ("", "monai.networks.nets"):
         raise NetworkError(
             f"network '{target}' is refused: it does not end in a 1 x 1 convolution on one feature map at full "
-            f"resolution; use one of {', '.join(READABLE)}"
+            f"resolution; use one of {', '.join(_MONAI)}"
         )
-    raise NetworkError(f"network '{target}' is refused: only {', '.join(READABLE)} of monai.networks.nets are built")
+    raise NetworkError(
+        f"network '{target}' is refused: only {', '.join(_MONAI)} of monai.networks.nets and {', '.join(_SCENES)} of "
+        f"{scenes.__name__} are built"
+    )
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:

@@ -1,28 +1,35 @@
-"""The feature map that the last layer reads: found by watching a forward pass, not by name."""
+"""The feature map that the last layer reads: named by the network itself, or found by watching a forward pass."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from medtrans.errors import NetworkError, did_you_mean
+from medtrans.networks.grid import Grid, cropped
+from medtrans.networks.scenes import SceneNetwork
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _PROBE_SIZES = (32, 64, 96, 128)  # the smallest that the network's strides divide will do
 
 
 def penultimate_layer(network: nn.Module, spatial_dims: int, in_channels: int) -> str:
-    """Name of the 1 x 1 convolution that makes the network's output; its input are the penultimate features.
+    """Name of the convolution that scores the classes; its input are the penultimate features.
 
-    A copy of the network runs once on a small black image; the network itself stays untouched.
+    The networks of ``medtrans.networks.scenes`` name it. Of any other it is the 1 x 1 convolution that makes the
+    output: a copy of the network runs once on a small black image; the network itself stays untouched.
 
     Raises:
         NetworkError: the network does not end in a 1 x 1 convolution, or does not accept such images.
     """
+    if isinstance(network, SceneNetwork):
+        if (spatial_dims, in_channels) != (2, network.in_channels):
+            raise _not_accepted(network, spatial_dims, in_channels, f"it takes 2D images of {network.in_channels}")
+        return network.classifier_name
     shadow = copy.deepcopy(network).eval()
     outputs: list[tuple[str, Any]] = []
     for name, layer in shadow.named_modules():
@@ -45,10 +52,14 @@ def _run_on_small_image(network: nn.Module, spatial_dims: int, in_channels: int)
                 return network(image)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = error
-    raise NetworkError(
+    raise _not_accepted(network, spatial_dims, in_channels, reason) from reason
+
+
+def _not_accepted(network: nn.Module, spatial_dims: int, in_channels: int, reason: object) -> NetworkError:
+    return NetworkError(
         f"{type(network).__name__} does not accept {spatial_dims}D images of {in_channels} channels: "
         f"{' '.join(str(reason).split())}"
-    ) from reason
+    )
 
 
 def forward_with_features(network: nn.Module, layer_name: str, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,8 +74,21 @@ def forward_with_features(network: nn.Module, layer_name: str, images: Tensor) -
         logits ``(B, classes, *spatial)`` and features ``(B, D, *spatial)``. Features of a layer at a lower resolution
         are interpolated linearly to that of the images. Of a layer that runs more than once, the last run counts.
 
+    Raises as ``forward_with_map``.
+    """
+    logits, cells, grid = forward_with_map(network, layer_name, images)
+    return logits, cropped(grid.enlarge(cells), images.shape[2:])
+
+
+def forward_with_map(network: nn.Module, layer_name: str, images: Tensor) -> tuple[Tensor, Tensor, Grid]:
+    """As ``forward_with_features``, with the features at the resolution that the layer reads them at.
+
+    Returns:
+        logits ``(B, classes, *spatial)``, features ``(B, D, *cells)``, and how their cells lie on the images.
+
     Raises:
-        NetworkError: there is no such layer, it did not run, or it does not read a feature map.
+        NetworkError: there is no such layer, it did not run, or it does not read a feature map; or the network is one
+            of ``medtrans.networks.scenes``, and the layer is not its classifier.
     """
     layers = dict(network.named_modules())
     if layer_name not in layers:
@@ -88,11 +112,15 @@ def forward_with_features(network: nn.Module, layer_name: str, images: Tensor) -
         raise NetworkError(
             f"layer '{layer_name}' read {found} in the forward pass, not a feature map; name another layer"
         )
-    return logits, _at_size(seen[0], images.shape[2:])
+    return logits, seen[0], _grid(network, layer_name, images.shape[2:], seen[0].shape[2:])
 
 
-def _at_size(features: Tensor, size: torch.Size) -> Tensor:
-    if features.shape[2:] == size:
-        return features
-    mode = "bilinear" if len(size) == 2 else "trilinear"
-    return functional.interpolate(features, size=size, mode=mode, align_corners=False)
+def _grid(network: nn.Module, layer_name: str, pixels: Sequence[int], cells: Sequence[int]) -> Grid:
+    if not isinstance(network, SceneNetwork):
+        return Grid(tuple(there / here for there, here in zip(pixels, cells, strict=True)))
+    if layer_name != network.classifier_name:  # inside, the image is padded, and of U-Net shrinks again
+        raise NetworkError(
+            f"{type(network).__name__}: where the cells of '{layer_name}' lie on the image is not known; "
+            f"name '{network.classifier_name}', or no layer"
+        )
+    return network.grid

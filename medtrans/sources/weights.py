@@ -40,13 +40,14 @@ def load_network(file: Path, definition: Mapping[str, Any]) -> nn.Module:
         network = network_skeleton(definition)
     except NetworkError as error:
         raise BundleError(f"{file}: {error}") from error
-    weights = _read_weights(file)
+    weights = read_weights(file)
     check_fit(file, weights, network)
     network.load_state_dict(weights, assign=True)
     return network.float().eval()
 
 
-def _read_weights(file: Path) -> dict[str, Tensor]:
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The state dictionary in a file, as it is or under a usual key. Raises BundleError for anything but tensors."""
     if _is_torchscript(file):
         raise BundleError(f"{file}: refused, it is a TorchScript archive, which is code; ask for a state dictionary")
     try:

@@ -179,7 +179,10 @@ def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) 
     if piece.mode == SCRATCH:
         definition = definition_for(task, job.network)
         with clock("training"):
-            return train_network(task, definition, training, device=job.device)[0], size_divisor(definition)
+            network, _ = train_network(
+                task, definition, training, encoder_weights=job.network.encoder_weights, device=job.device
+            )
+            return network, size_divisor(definition)
     source = _source(job, piece.sources[0])
     with clock("training"):
         network = fine_tune(source, task, training=training, mode=cast(Mode, piece.mode), device=job.device)

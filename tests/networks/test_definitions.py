@@ -21,6 +21,9 @@ from medtrans.networks import (
     size_divisor,
 )
 
+SCENES = ("FCN8s", "UNet", "SegNet", "PSPNet", "FRRNA", "FRRNB")
+OF_MONAI = [name for name in TRAINABLE if name not in SCENES]
+
 
 def define(name: str, spatial_dims: int = 2, *, in_channels: int = 1, out_channels: int = 2) -> dict[str, Any]:
     return network_definition(
@@ -29,7 +32,7 @@ def define(name: str, spatial_dims: int = 2, *, in_channels: int = 1, out_channe
 
 
 @pytest.mark.parametrize("spatial_dims", [2, 3])
-@pytest.mark.parametrize("name", TRAINABLE)
+@pytest.mark.parametrize("name", OF_MONAI)
 def test_maps_channels_to_classes_at_the_size_of_the_image(name: str, spatial_dims: int) -> None:
     definition = define(name, spatial_dims, in_channels=3, out_channels=5)
     size = (2 * size_divisor(definition), *(size_divisor(definition),) * (spatial_dims - 1))
@@ -80,6 +83,7 @@ def test_a_skeleton_of_a_giant_takes_no_memory() -> None:
         (define("BasicUNet"), 16),
         (define("DynUNet"), 16),
         (define("SegResNet"), 8),
+        *((define(name), 1) for name in SCENES),
         ({"_target_": "SegResNet"}, 8),
         ({"_target_": "SegResNet", "blocks_down": [1, 1]}, 2),
         ({"_target_": "SegResNetDS", "blocks_down": [1, 1, 1, 1, 1]}, 16),
@@ -105,7 +109,21 @@ def test_the_ways_monai_writes_a_class(target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "builtins.eval", "evil.SegResNet", "torch.nn.Linear", "SegResNet.__init__", "UNETR", "", None, 3],
+    [
+        "os.system",
+        "builtins.eval",
+        "evil.SegResNet",
+        "torch.nn.Linear",
+        "SegResNet.__init__",
+        "UNETR",
+        "FCN8s",
+        "monai.networks.nets.FCN8s",
+        "medtrans.networks.scenes.SceneNetwork",
+        "medtrans.networks.scenes.SegResNet",
+        "",
+        None,
+        3,
+    ],
 )
 def test_anything_else_is_refused(target: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "system", lambda command: pytest.fail("os.system was called"))
@@ -113,9 +131,24 @@ def test_anything_else_is_refused(target: Any, tmp_path: Any, monkeypatch: pytes
         build_network({"_target_": target, "command": f"touch {tmp_path}/canary"})
 
 
-def test_unet_is_refused_with_its_reason() -> None:
+@pytest.mark.parametrize("target", ["UNet", "monai.networks.nets.UNet"])
+def test_unet_of_monai_is_refused_with_its_reason(target: str) -> None:
     with pytest.raises(NetworkError, match="1 x 1 convolution"):
-        build_network({"_target_": "UNet", "spatial_dims": 2})
+        build_network({"_target_": target, "spatial_dims": 2})
+
+
+@pytest.mark.parametrize("target", ["medtrans.networks.scenes.UNet", "medtrans.networks.scenes.unet.UNet"])
+def test_unet_of_medtrans_is_another(target: str) -> None:
+    network = build_network({"_target_": target, "spatial_dims": 2, "in_channels": 3, "out_channels": 2, "width": 2})
+    assert type(network).__module__ == "medtrans.networks.scenes.unet"
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_networks_for_street_scenes_take_2d_images_only(name: str) -> None:
+    with pytest.raises(NetworkError, match=rf"'{name}' takes 2D images only; in 3D choose one of BasicUNet, DynUNet, "):
+        define(name, 3)
+    with pytest.raises(NetworkError, match=r"cannot be built from these arguments: it takes 2D images, not 3D"):
+        build_network(define(name) | {"spatial_dims": 3})
 
 
 @pytest.mark.parametrize(
