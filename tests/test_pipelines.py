@@ -17,6 +17,7 @@ from medtrans.studies.pieces import Outcome, Piece
 from medtrans.studies.plan import plan, plan_fusions
 from medtrans.studies.results import Results
 from medtrans.studies.store import Store
+from tests.data.tiny_streets import write_cityscapes
 
 PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"
 SOURCES = ("a/T1/GM", "a/T1/WM", "a/T2/GM", "a/T1CE/ET", "a/T1CE/WT")
@@ -215,3 +216,34 @@ def test_the_small_simulated_study_runs_and_repeats_nothing(tmp_path):
     assert list(tmp_path.glob("*.html"))
     again = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PIPELINES.parent)  # noqa: S603
     assert "0 pieces in" in again.stdout.replace("\n", " ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("script", "n_sources", "n_pairs"), [("intra_dataset", 4, 12), ("inter_dataset", 6, 12)])
+def test_the_small_studies_of_streets_run_and_give_the_table(tmp_path, script, n_sources, n_pairs):
+    command = [sys.executable, str(PIPELINES / f"{script}_study.py"), "--small", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, cwd=PIPELINES.parent)  # noqa: S603
+    results = Results.read(tmp_path / "study.sqlite")
+    assert (results.frames["pieces"]["status"] == "done").all()
+    assert len(results.sources) == n_sources
+    assert results.measure_name == "mIoU"
+    for mode in ("head", "full"):
+        assert results.truth(mode).notna().to_numpy().sum() == n_pairs
+    command = [sys.executable, str(PIPELINES / "scene_table.py"), str(tmp_path)]
+    table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PIPELINES.parent)  # noqa: S603
+    assert table.stdout.count("mean of") == 4  # two modes, two samplers
+
+
+def test_studies_of_streets_on_files_that_are_there_take_all_cities_and_the_slides_targets(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    from inter_dataset_study import ARCHITECTURES, real
+    from intra_dataset_study import SLIDES, study
+
+    for city in (*SLIDES, "bochum"):
+        write_cityscapes(tmp_path, f"{city}_000000_000019")
+    job = StudyJob.model_validate({**study(tmp_path / "out", tmp_path, small=False), "filters": {}})
+    assert len(job.source_groups()) == 6
+    assert list(job.target_groups()) == [f"cityscapes-{city}/RGB/19-classes" for city in SLIDES]
+    job = StudyJob.model_validate(real(tmp_path / "out", "gta5", str(tmp_path), tmp_path))
+    assert {*job.source_groups()} == {f"gta5/RGB/19-classes@{name}" for name in ARCHITECTURES}
+    assert len(ARCHITECTURES) == 6

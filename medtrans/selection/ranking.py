@@ -150,7 +150,7 @@ def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:
 def _notes(
     target: Task, pool: Pool | Sequence[Source], filtered: Filtered, sample: PixelSample, exclude: tuple[str, ...]
 ) -> tuple[str, ...]:
-    notes = [*target.notes, *sample.notes, *filtered.notes, *_spacing_notes(target, filtered.kept)]
+    notes = [*target.notes, *sample.notes, *filtered.notes, *_grid_notes(target, filtered.kept)]
     if len(sample.repetitions) == 1:
         notes.append("One repetition: the spread is 0 because nothing was repeated.")
     elif same_pixels(sample):
@@ -163,26 +163,27 @@ def _notes(
     return tuple(notes)
 
 
-def _spacing_notes(target: Task, sources: Sequence[Source]) -> list[str]:
-    """A note for each recorded spacing that is not the target's; photographs have none."""
-    if target.cases[0].is_photograph:
-        return []
-    theirs = np.mean([case.spacing_mm for case in target.cases], axis=0)
-    by_spacing: dict[str, list[str]] = {}
+def _grid_notes(target: Task, sources: Sequence[Source]) -> list[str]:
+    """A note for each recorded spacing, of photographs each recorded size, that is not the target's."""
+    photographs = target.cases[0].is_photograph
+    grids = [case.label.shape if photographs else case.spacing_mm for case in target.cases]
+    setting, what, unit = ("size", "images", "pixels") if photographs else ("spacing_mm", "pixels", "mm")
+    ours = np.mean(grids, axis=0)
+    by_grid: dict[str, list[str]] = {}
     for source in sources:
-        spacing = (source.preprocessing or {}).get("spacing_mm")
+        theirs = (source.preprocessing or {}).get(setting)
         if source.spatial_dims != target.ndim:
             continue  # it has no score, for this very reason
-        if spacing is not None and not np.allclose(spacing, theirs, rtol=0.05):
-            by_spacing.setdefault(_millimetres(np.broadcast_to(spacing, target.ndim)), []).append(source.name)
+        if theirs is not None and not np.allclose(theirs, ours, rtol=0.05):
+            by_grid.setdefault(_by(np.broadcast_to(theirs, target.ndim), unit), []).append(source.name)
     return [
-        f"Trained on pixels of {spacing}, while the target's are {_millimetres(theirs)}: {', '.join(names)}."
-        for spacing, names in by_spacing.items()
+        f"Trained on {what} of {grid}, while the target's are {_by(ours, unit)}: {', '.join(names)}."
+        for grid, names in by_grid.items()
     ]
 
 
-def _millimetres(spacing: Any) -> str:
-    return " x ".join(f"{step:.3g}" for step in spacing) + " mm"
+def _by(lengths: Any, unit: str) -> str:
+    return " x ".join(f"{length:.3g}" for length in lengths) + f" {unit}"
 
 
 def _versions() -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from medtrans.config.settings import PHOTOGRAPHS
 from medtrans.data import load_task, open_dataset
 from medtrans.data.layouts.street_classes import FROM_LABEL_IDS, FROM_TRAIN_IDS, LABEL_IDS
 from medtrans.errors import DataError, MedtransWarning
@@ -53,6 +54,16 @@ def test_the_19_classes() -> None:
     assert {value for value, to in FROM_LABEL_IDS.items() if to == IGNORE_LABEL} == ignored
     assert FROM_LABEL_IDS.keys() == {*range(34), 255}
     assert FROM_TRAIN_IDS.keys() == {*range(19), 255}
+
+
+def test_the_formats_of_photographs_are_those_whose_measure_is_miou(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path / "cityscapes", "aachen_000000_000019")
+    write_bdd100k(tmp_path / "bdd100k", "0a")
+    write_gta5(tmp_path / "gta5", "00001")
+    write_camvid(tmp_path / "camvid", "0001TP_006690")
+    for name in PHOTOGRAPHS:
+        assert open_dataset(name, tmp_path / name).photographs
+    assert {folder.name for folder in tmp_path.iterdir()} == PHOTOGRAPHS
 
 
 # Cityscapes

@@ -102,7 +102,8 @@ def test_one_step_of_training_lowers_the_loss(name: str) -> None:
     def loss() -> torch.Tensor:
         with seeded(0):  # the same dropout before and after
             outputs = training_outputs(network, images)
-        return sum((weight * segmentation_loss(logits, labels, has_background=False) for weight, logits in outputs), torch.zeros(()))
+        losses = [weight * segmentation_loss(logits, labels, has_background=False) for weight, logits in outputs]
+        return torch.stack(losses).sum()
 
     before = loss()
     before.backward()  # type: ignore[no-untyped-call]

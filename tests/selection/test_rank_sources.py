@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from medtrans.metrics import h_score
 from medtrans.networks import build_network, network_definition, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.selection import rank_sources
+from medtrans.selection.ranking import _grid_notes
 from medtrans.sources import Pool, Signature, write_bundle
 from medtrans.tasks import Case, Task, TaskName
 
@@ -254,3 +256,13 @@ def test_volumes_are_ranked_in_windows(tmp_path):
     assert ranking.order() == ["there/FLAIR/solid"]
     assert ranking.picture.image.shape == (20, 24)
     assert ranking.picture.label[tuple(ranking.picture.position.T)].size == len(ranking.picture.position)
+
+
+def test_photographs_are_compared_by_their_size() -> None:
+    case = Case("a", np.ones((3, 60, 80), np.float32), np.zeros((60, 80), np.uint8), (1.0, 1.0))
+    target = Task(TaskName("camvid", "RGB", "11-classes"), (case,), ("sky", "building"))
+    sizes = {"same": (60, 80), "larger": (120, 160), "as-it-was": None}
+    sources = [SimpleNamespace(name=it, preprocessing={"size": size}, spatial_dims=2) for it, size in sizes.items()]
+    assert _grid_notes(target, sources) == [
+        "Trained on images of 120 x 160 pixels, while the target's are 60 x 80 pixels: larger."
+    ]
