@@ -126,8 +126,12 @@ class StudyJob(Settings):
     @property
     def accuracy_measure(self) -> AccuracyMeasure:
         """The measure that sources are compared by."""
-        photographs = any(group.data.format in PHOTOGRAPHS for group in self.targets)
-        return self.measure or ("miou" if photographs else "dice")
+        return self.measure or ("miou" if self.photographs else "dice")
+
+    @property
+    def photographs(self) -> bool:
+        """Whether the targets' images are photographs; otherwise scans."""
+        return any(group.data.format in PHOTOGRAPHS for group in self.targets)
 
     def source_groups(self) -> dict[str, SourceGroup]:
         """The group of each source, by name, in order; ConfigError for a name that comes twice."""

@@ -57,7 +57,7 @@ def rank_sources(
         device: ``auto`` takes a GPU where there is one.
         progress: called with (sources done, sources in all, what is going on).
         evidence: what studies found; the ranking tells it beside its answer, and is not changed by it. None: what
-            comes with medtrans.
+            comes with medtrans on scans, or on photographs.
 
     Raises:
         MetricError: an unknown metric, or none.
@@ -99,7 +99,7 @@ def rank_sources(
         notes=_notes(target, pool, filtered, sample, exclude),
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
-        evidence=shipped_evidence() if evidence is None else tuple(evidence),
+        evidence=shipped_evidence(photographs=target.cases[0].is_photograph) if evidence is None else tuple(evidence),
     )
 
 

@@ -37,6 +37,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Eviden
         study=name if name and name.isprintable() else "study",
         began=datetime.fromisoformat(results.began).date(),
         domains=tuple(sorted({TaskName.parse(target).domain for target in results.targets})),
+        photographs=job.photographs,
         n_sources=len(results.sources),
         n_targets=len(results.targets),
         n_seeds=len(job.seeds),

@@ -64,6 +64,7 @@ class Evidence(Settings):
         study: name of the study.
         began: the day it began.
         domains: of its targets.
+        photographs: whether its images were photographs; otherwise scans.
         n_sources, n_targets, n_seeds: its size.
         sampler: which pixels its metrics looked at.
         measure: of accuracy.
@@ -75,6 +76,7 @@ class Evidence(Settings):
     study: Name
     began: date
     domains: tuple[Name, ...]
+    photographs: bool = False
     n_sources: Annotated[int, Field(ge=1)]
     n_targets: Annotated[int, Field(ge=1)]
     n_seeds: Annotated[int, Field(ge=1)]
@@ -107,9 +109,10 @@ def read_evidence(path: str | Path) -> Evidence:
         raise ConfigError(f"{path}: not a JSON file: {' '.join(str(error).split())}; {_REMEDY}") from error
 
 
-def shipped_evidence() -> tuple[Evidence, ...]:
-    """The evidence that comes with medtrans, by name of the file; none if no study is shipped."""
-    return tuple(read_evidence(path) for path in sorted(Path(__file__).parent.glob("*.json")))
+def shipped_evidence(*, photographs: bool) -> tuple[Evidence, ...]:
+    """The evidence on such images that comes with medtrans, by name of the file; none if no study is shipped."""
+    shipped = (read_evidence(path) for path in sorted(Path(__file__).parent.glob("*.json")))
+    return tuple(found for found in shipped if found.photographs == photographs)
 
 
 def _first_problem(error: ValidationError) -> str:
