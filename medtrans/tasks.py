@@ -16,6 +16,9 @@ IGNORE_LABEL = 255
 BACKGROUND = "background"
 """Name of class 0 where it is all that no structure shows."""
 
+RGB = "RGB"
+"""The modality of colour photographs."""
+
 ARCHITECTURE = "@"
 """Between the task and the architecture in the name of a source, where several are trained for one task."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,10 @@ class Streets:
         return {"tasks": tasks, "data": {"format": "cityscapes", "root": self.root, **data}}
 
 
-def run(job: dict[str, Any], *, small: bool) -> None:
+def run(study: Callable[[], dict[str, Any]], *, small: bool) -> None:
     """Run what is left of a study and write its report; an error ends the script with one line."""
-    settings = SETTINGS | (SMALL if small else {}) | job
     try:
+        settings = SETTINGS | (SMALL if small else {}) | study()
         run_study_job(StudyJob.model_validate(settings), Path(settings["output"]))
     except MedtransError as error:
         sys.exit(str(error))

@@ -19,6 +19,7 @@ from typing import Any
 from _streets import STRUCTURE, Streets, run
 from intra_dataset_study import FULL_SIZE, SLIDES
 
+DATA_SETS = ("bdd100k", "gta5")
 ARCHITECTURES = ("FCN8s", "UNet", "SegNet", "PSPNet", "FRRNA", "FRRNB")
 TRAINED_IN = ("simnoon", "simsuburb", "simcloud", "simdusk")  # the simulated other data set: these cities mixed
 TARGETS = ("simspring", "simbrick", "simrain", "simautumn", "simnight")
@@ -37,10 +38,11 @@ def main() -> None:
         parser.error("--sources and --cityscapes go together; leave both out for simulated streets")
     output = options.output or Path("runs/study-inter-small" if options.small else "runs/study-inter")
     if options.cityscapes is None:
-        job = simulated(output, small=options.small)
-    else:
-        job = real(output, *options.sources, options.cityscapes)
-    run(job, small=options.small)
+        run(lambda: simulated(output, small=options.small), small=options.small)
+        return
+    if options.sources[0] not in DATA_SETS:
+        parser.error(f"--sources {options.sources[0]}: choose {' or '.join(DATA_SETS)}")
+    run(lambda: real(output, *options.sources, options.cityscapes), small=options.small)
 
 
 def simulated(output: Path, *, small: bool) -> dict[str, Any]:

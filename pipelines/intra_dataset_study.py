@@ -2,7 +2,7 @@
 
     python pipelines/intra_dataset_study.py                      # nine simulated cities
     python pipelines/intra_dataset_study.py --small              # four of them: a minute, shows that all works
-    python pipelines/intra_dataset_study.py --cityscapes ROOT    # 18 cities of Cityscapes to the five of the slides
+    python pipelines/intra_dataset_study.py --cityscapes ROOT    # 21 cities of Cityscapes to the five of the slides
 
 Every city trains a network of one architecture on its own images. Every target city has labels on four images, and
 transfer is judged on its others by mIoU over the 19 classes. The sources of a target are the other cities. Then
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="the study's folder (runs/study-intra, or -small)")
     options = parser.parse_args()
     output = options.output or Path("runs/study-intra-small" if options.small else "runs/study-intra")
-    run(study(output, options.cityscapes, small=options.small), small=options.small)
+    run(lambda: study(output, options.cityscapes, small=options.small), small=options.small)
 
 
 def study(output: Path, cityscapes: Path | None, *, small: bool) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def study(output: Path, cityscapes: Path | None, *, small: bool) -> dict[str, An
 def training_cities(root: Path) -> tuple[str, ...]:
     """The cities that have labelled images, by name; those of the validation set included."""
     cases = open_dataset("cityscapes", root).cases
-    return tuple(dict.fromkeys(case.id.partition("_")[0] for case in cases if case.labels))
+    return tuple(dict.fromkeys(case.id.rsplit("_", 2)[0] for case in cases if case.labels))
 
 
 if __name__ == "__main__":

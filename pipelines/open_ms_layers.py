@@ -106,9 +106,7 @@ def pixels_by_layer(source: Source, task: Task, *, seed: int) -> dict[str, Pixel
 def markdown(means: dict[tuple[str, str], NDArray[np.float64]]) -> str:
     """A row for each layer, a column for each score: correlation (regret)."""
     rows = [
-        f"| {layer} | "
-        + " | ".join("{:.2f} ({:.3f})".format(*means[layer, words]) for words in SCORES)
-        + " |"
+        f"| {layer} | " + " | ".join("{:.2f} ({:.3f})".format(*means[layer, words]) for words in SCORES) + " |"
         for layer in dict.fromkeys(layer for layer, _ in means)
     ]
     return "\n".join([f"| features | {' | '.join(SCORES)} |", "|---" * (len(SCORES) + 1) + "|", *rows])

@@ -150,12 +150,15 @@ class StudyJob(Settings):
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values: not where files lie, nor where the pieces run.
 
-        Nor ``measure``: all measures are kept.
+        Nor ``measure``: all measures are kept. Of encoder weights the name of the file counts.
         """
         root: Any = {"__all__": {"data": {"root"}}}
         elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure"), True)
         elsewhere |= {"sources": root, "targets": root}
-        return self.model_dump(mode="json", exclude=elsewhere)
+        identity = self.model_dump(mode="json", exclude=elsewhere)
+        for network in (identity["network"], *(it for group in identity["sources"] for it in group["networks"] or ())):
+            network["encoder_weights"] = network["encoder_weights"] and Path(network["encoder_weights"]).name
+        return identity
 
 
 def _by_name(groups: tuple[Any, ...], what: str) -> dict[str, Any]:

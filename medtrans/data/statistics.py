@@ -73,7 +73,7 @@ def intensity_quantiles(cases: Sequence[Case], n: int = 101) -> NDArray[np.float
     inside = [case.image[0][case.image[0] != 0] for case in cases]
     values = np.concatenate(inside) if inside else np.empty(0, dtype=np.float32)
     if not values.size:
-        raise DataError("intensity quantiles: every pixel is 0; check that the brain was not masked away")
+        raise DataError("intensity quantiles: every pixel is 0; check that nothing but background was read")
     return np.quantile(values, np.linspace(0, 1, n)).astype(np.float32)
 
 

@@ -64,7 +64,8 @@ class Batches:
         pairs = [self._cut(i, rng, structure) for i, structure in self._draw(rng)]
         cells = self._padded_shape([image.shape[1:] for image, _ in pairs])
         shape = self._padded_shape([label.shape for _, label in pairs])
-        images = np.stack([_pad(image, cells, 0) for image, _ in pairs])
+        coarse = any(image.shape[1:] != label.shape for image, label in pairs)
+        images = np.stack([_pad(image, cells, None if coarse else 0) for image, _ in pairs])
         outside = IGNORE_LABEL if self.cases[0].is_photograph else 0
         labels = np.stack([_pad(label, shape, outside) for _, label in pairs])
         if self.training.augment:
@@ -168,10 +169,13 @@ def _shuffled(items: Sequence[int], n: int, rng: np.random.Generator) -> list[in
     return [items[i] for _ in range(rounds) for i in rng.permutation(len(items))][:n]
 
 
-def _pad(array: NDArray[Pixel], shape: tuple[int, ...], value: int) -> NDArray[Pixel]:
-    """Pad the last axes of an array at their end up to a spatial shape."""
+def _pad(array: NDArray[Pixel], shape: tuple[int, ...], value: int | None) -> NDArray[Pixel]:
+    """Pad the last axes of an array at their end up to a spatial shape.
+
+    None continues the last values: between the cells of a coarse feature map its last pixels are interpolated.
+    """
     spatial = array.shape[-len(shape) :]
     if spatial == shape:
         return array
     width = [(0, 0)] * (array.ndim - len(shape)) + [(0, to - at) for at, to in zip(spatial, shape, strict=True)]
-    return np.pad(array, width, constant_values=value)
+    return np.pad(array, width, mode="edge") if value is None else np.pad(array, width, constant_values=value)

@@ -241,8 +241,7 @@ def _record(model: nn.Module, descent: Descent, task: Task, divisor: int, device
 def training_accuracy(source: Source) -> Accuracy:
     """How right a source that medtrans trained is on its own training cases; NaN for what its record does not tell."""
     record = source.metadata.get("medtrans", {}).get("training", {})
-    before = {"dice": record.get("training_dice", math.nan)}  # what bundles told before there were other measures
-    told = record.get("training_accuracy", before)
+    told = record.get("training_accuracy", {})
     return Accuracy(*(float(told.get(measure, math.nan)) for measure in Accuracy._fields))
 
 

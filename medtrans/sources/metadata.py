@@ -12,12 +12,13 @@ from medtrans import __version__
 from medtrans.config import PreprocessingSettings
 from medtrans.networks import network_arguments, size_divisor
 from medtrans.sources.signature import Signature
-from medtrans.tasks import TaskName
+from medtrans.tasks import RGB, TaskName
 
 FORMAT = 1
 """Of the entry ``medtrans`` in ``configs/metadata.json``."""
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
+_COLOURS = ("red", "green", "blue")
 _INTENDED_USE = "Research on transferability. Not for diagnosis."
 
 LICENSE = """\
@@ -64,7 +65,7 @@ def metadata(source: Description) -> dict[str, Any]:
         "monai_version": version("monai"),
         "pytorch_version": version("torch"),
         "numpy_version": version("numpy"),
-        "required_packages_version": {},
+        "required_packages_version": _required_packages(source.definition),
         "task": f"Segmentation of {task.structure} in {task.modality}",
         "description": f"{source.architecture} trained on {task.modality} images of {task.domain}",
         "authors": f"trained with medtrans {__version__}",
@@ -110,6 +111,11 @@ A {source.architecture}, trained with medtrans {__version__} as a source to tran
 """
 
 
+def _required_packages(definition: Mapping[str, Any]) -> dict[str, str]:
+    """What other tools need beside MONAI to build the network."""
+    return {"medtrans": __version__} if definition["_target_"].startswith("medtrans.") else {}
+
+
 def _told(signature: Signature | None) -> str:
     if signature is None:
         return "none. Nothing but the weights derives from the data."
@@ -131,7 +137,10 @@ def _data_format(source: Description) -> dict[str, Any]:
         "is_patch_data": False,
     }
     n_channels = arguments["in_channels"]
-    channels = [source.task.modality] if n_channels == 1 else [f"channel {i}" for i in range(n_channels)]
+    if source.task.modality == RGB and n_channels == len(_COLOURS):
+        channels = list(_COLOURS)
+    else:
+        channels = [source.task.modality] if n_channels == 1 else [f"channel {i}" for i in range(n_channels)]
     image = _channels("magnitude", channels)
     prediction = _channels("labels", source.class_names)
     return {"inputs": {"image": common | image}, "outputs": {"pred": common | prediction}}

@@ -45,7 +45,8 @@ class Signature:
             they are kept private.
         labels: uint8, shape (n,): the classes of these pixels. None exactly where ``features`` is.
         shape: mean foreground on a grid over the brain's box. None for tasks without a background.
-        intensity_quantiles: float32, shape (Q,): ascending quantiles of the preprocessed intensities inside the brain.
+        intensity_quantiles: float32, shape (Q,): ascending quantiles of the preprocessed intensities where they are
+            not 0.
 
     Raises:
         BundleError: arrays that contradict one another, or NaN or infinite values.

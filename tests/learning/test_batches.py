@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batches, augment, left_right_axis, random_box
+from medtrans.learning.fine_tune import CoarseCase
 from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
 
 
@@ -55,6 +56,19 @@ def test_the_cases_are_not_changed_by_augmentation() -> None:
     batches_of([case], settings(augment=True), divisor=4).at(0)
     assert (case.image == 1).all()
     assert case.label.sum() == 1
+
+
+def test_smaller_maps_that_are_coarser_than_their_labels_are_continued() -> None:
+    """Zeros beyond the last cell would be mixed into the pixels before it."""
+    maps = [
+        CoarseCase(str(n), np.full((1, n, 2), n, np.float32), np.ones((8 * n, 16), np.uint8), (1.0, 1.0))
+        for n in (2, 3)
+    ]
+    batch = batches_of(maps, settings(batch_size=4), divisor=1).at(0)
+    assert batch.images.shape == (4, 1, 3, 2)
+    assert sorted(batch.images.unique().tolist()) == [2, 3]
+    assert batch.labels.shape == (4, 24, 16)
+    assert set(batch.labels.unique().tolist()) == {1, IGNORE_LABEL}
 
 
 def test_smaller_images_are_padded_with_zeros_and_background() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from medtrans.config import (
     NetworkSettings,
@@ -83,13 +84,19 @@ def test_head_trains_the_classifier_alone_and_full_the_running_statistics_too(tm
     assert len(changed(source, full)) > 0.7 * len(full.state_dict())
 
 
+def with_every_step(source: Source, target: Task, training: TrainingSettings) -> nn.Module:
+    """The head trained on the images: the frozen layers run in each step."""
+    network = source.load_network().requires_grad_(False)
+    network.get_submodule("classifier").requires_grad_(True)
+    descend(network, target, training, divisor=1, device=CPU, text="head")
+    return network
+
+
 @pytest.mark.parametrize("name", ["SegNet", *COARSE])
 def test_features_computed_once_give_the_head_that_the_whole_network_gives(tmp_path: Path, name: str) -> None:
     source, target = a_source(tmp_path, name), a_target(shape=(67, 77))
     once = fine_tune(source, target, training=SETTINGS, mode="head", device="cpu")
-    each_step = source.load_network().requires_grad_(False)
-    each_step.get_submodule("classifier").requires_grad_(True)
-    descend(each_step, target, SETTINGS, divisor=1, device=CPU, text="head")
+    each_step = with_every_step(source, target, SETTINGS)
     assert changed(source, each_step) == HEAD
     torch.testing.assert_close(once.state_dict(), each_step.state_dict(), rtol=1e-3, atol=1e-5)
 
@@ -106,10 +113,14 @@ def test_coarse_maps_stay_coarse(tmp_path: Path, name: str, cells: tuple[int, in
 
 
 @pytest.mark.parametrize("changes", [{"augment": True}, {"patch_size": 64}])
-def test_with_augmentation_or_patches_a_coarse_network_stays_as_it_is(tmp_path: Path, changes: dict[str, Any]) -> None:
-    source = a_source(tmp_path, "FCN8s")
+def test_with_augmentation_or_patches_a_coarse_head_is_trained_on_the_images(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    source, target = a_source(tmp_path, "FCN8s"), a_target(shape=(80, 72))
     training = SETTINGS.model_copy(update=changes)
-    assert changed(source, fine_tune(source, a_target(shape=(80, 72)), training=training, mode="head")) == HEAD
+    trained = fine_tune(source, target, training=training, mode="head", device="cpu")
+    assert changed(source, trained) == HEAD
+    assert same_weights(trained, with_every_step(source, target, training))
 
 
 @pytest.mark.parametrize(("name", "mode"), [("SegNet", "head"), ("PSPNet", "full")])

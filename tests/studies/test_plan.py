@@ -185,3 +185,14 @@ def test_fusions_of_a_finished_study(tiny_job: StudyJob, filled_store: Any) -> N
 
 def test_no_fusions_without_many_to_one(make_job: JobMaker, filled_store: Any) -> None:
     assert plan_fusions(make_job(many_to_one=None), Results.read(filled_store)) == []
+
+
+def test_of_encoder_weights_the_name_counts_and_not_the_folder(make_job: JobMaker) -> None:
+    def identity(path: str | None) -> dict:
+        sources = [{"tasks": ["a/T1/GM"], "data": DATA, "networks": [{"name": "SegNet", "encoder_weights": path}]}]
+        network = {"name": "FCN8s", "encoder_weights": path}
+        return make_job(sources=sources, network=network).identity()
+
+    assert identity("here/vgg16.pth") == identity("there/vgg16.pth")
+    assert identity("here/vgg16.pth") != identity("here/vgg16_bn.pth")
+    assert identity("here/vgg16.pth") != identity(None)

@@ -12,6 +12,7 @@ from pathlib import Path
 from medtrans.data.layouts.dataset import LABEL, CaseFiles, Dataset, ImageFile, add_once, visible_files
 from medtrans.data.layouts.street_classes import FROM_TRAIN_IDS, street_dataset
 from medtrans.errors import DataError
+from medtrans.tasks import RGB
 
 _LAYOUTS = (  # folder of the images, of the label maps, end of a label map's name
     ("images/10k", "labels/sem_seg/masks", ".png"),
@@ -38,6 +39,6 @@ def _cases(images: Path, labels: Path, ending: str) -> list[CaseFiles]:
     for path in visible_files(images):
         if path.suffix.lower() in (".jpg", ".jpeg"):
             label = labels / path.relative_to(images).with_name(path.stem + ending)
-            case = CaseFiles(path.stem, {"RGB": ImageFile(path)}, {LABEL: label} if label.exists() else {})
+            case = CaseFiles(path.stem, {RGB: ImageFile(path)}, {LABEL: label} if label.exists() else {})
             add_once(found, path.stem, case, path.stem)
     return list(found.values())

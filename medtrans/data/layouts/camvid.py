@@ -19,7 +19,7 @@ from medtrans.data.layouts.dataset import (
     visible_files,
 )
 from medtrans.errors import DataError, did_you_mean
-from medtrans.tasks import IGNORE_LABEL
+from medtrans.tasks import IGNORE_LABEL, RGB
 
 CLASSES = (
     "sky",
@@ -72,4 +72,4 @@ def _sequence(name: str) -> str:
 
 def _case(image: Path, labels: Path) -> CaseFiles:
     label = labels / image.name
-    return CaseFiles(image.stem, {"RGB": ImageFile(image)}, {LABEL: label} if label.exists() else {})
+    return CaseFiles(image.stem, {RGB: ImageFile(image)}, {LABEL: label} if label.exists() else {})

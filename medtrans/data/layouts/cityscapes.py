@@ -11,6 +11,7 @@ from pathlib import Path
 from medtrans.data.layouts.dataset import CaseFiles, Dataset, ImageFile, add_once, visible_files
 from medtrans.data.layouts.street_classes import FROM_LABEL_IDS, FROM_TRAIN_IDS, street_dataset
 from medtrans.errors import DataError, did_you_mean
+from medtrans.tasks import RGB
 
 _IMAGE = re.compile(r"((?P<city>.+)_\d{6}_\d{6})_leftImg8bit\.png")
 _LABELLED = ("train", "val")
@@ -40,6 +41,9 @@ def index(root: Path, city: str | None = None) -> Dataset:
     labelled = [case for case in cases if case.labels]
     kind = _TRAIN_IDS if labelled and all(_TRAIN_IDS in case.labels for case in labelled) else _IDS
     notes = [f"Labels are read from the files gtFine_{kind}.png."]
+    others = sum(kind not in case.labels for case in labelled)
+    if others:
+        notes.append(f"{others} of {len(labelled)} labelled images have no such file and are left out.")
     if city is None:
         notes.append(f"The images are of all cities: {', '.join(sorted(cities))}.")
     return street_dataset(root, cases, _CODINGS[kind], _WHAT_TO_DO[kind], label_map=kind, notes=tuple(notes))
@@ -64,4 +68,4 @@ def _case(root: Path, name: str, image: Path) -> CaseFiles:
     folder = root / "gtFine" / image.relative_to(root / "leftImg8bit").parent
     paths = {kind: folder / f"{name}_gtFine_{kind}.png" for kind in _CODINGS}
     labels = {kind: path for kind, path in paths.items() if path.exists()}
-    return CaseFiles(name, {"RGB": ImageFile(image)}, labels)
+    return CaseFiles(name, {RGB: ImageFile(image)}, labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from medtrans.data.layouts.dataset import LABEL, CaseFiles, Dataset, ImageFile, visible_files
 from medtrans.data.layouts.street_classes import FROM_LABEL_IDS, street_dataset
 from medtrans.errors import DataError
-from medtrans.tasks import IGNORE_LABEL
+from medtrans.tasks import IGNORE_LABEL, RGB
 
 _CODING = {**FROM_LABEL_IDS, 34: IGNORE_LABEL}  # a licence plate
 _WRONG = (15188, 17705)  # the label does not fit its image, or is invalid
@@ -34,4 +34,4 @@ def index(root: Path) -> Dataset:
 
 def _case(root: Path, image: Path) -> CaseFiles:
     label = root / "labels" / image.name
-    return CaseFiles(image.stem, {"RGB": ImageFile(image)}, {LABEL: label} if label.exists() else {})
+    return CaseFiles(image.stem, {RGB: ImageFile(image)}, {LABEL: label} if label.exists() else {})
