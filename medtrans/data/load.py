@@ -155,6 +155,7 @@ def _photographs(
     loaded: list[Case] = []
     notes: list[str] = []
     counts = np.zeros(256, np.int64)  # of the values in all label maps
+    odd: list[str] = []
     for case in chosen:
         pixels = read_photograph(files.image(case, modality).path)
         label = read_class_indices(case.labels[label_map])
@@ -166,6 +167,8 @@ def _photographs(
             continue
         occurring = np.bincount(label.ravel(), minlength=256)
         counts += occurring
+        if files.suspect(occurring):
+            odd.append(case.id)
         table = _coding(files, label_map, case.labels[label_map], occurring)
         number = classes.number(case.id, {label_map: table[label]})
         image, number = preprocess_photograph(pixels, number, settings.size)
@@ -174,6 +177,8 @@ def _photographs(
         raise DataError(f"{files.root}: none of the chosen images has the size of its label map; choose other cases")
     if suspicion := files.suspect(counts):
         raise DataError(f"{files.root}: {suspicion}")
+    if odd:
+        notes.append(f"Alone, the labels of these images might be of another coding; look at them: {', '.join(odd)}.")
     return loaded, notes
 
 

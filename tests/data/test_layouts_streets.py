@@ -141,10 +141,20 @@ def test_the_other_ids_than_the_name_says(tmp_path: Path, files: dict, message: 
     assert "\n" not in str(caught.value)
 
 
+def test_images_with_the_other_kind_of_label_map_are_left_out_with_a_note(tmp_path: Path) -> None:
+    write_cityscapes(tmp_path, "ulm_000000_000019")
+    write_cityscapes(tmp_path, "ulm_000001_000019", label_ids=None, train_ids=TRAIN_IDS)
+    task = load_task("cityscapes-ulm/RGB/19-classes", tmp_path)
+    assert len(task.cases) == 1
+    assert "1 of 2 labelled images have no such file and are left out." in task.notes
+
+
 def test_ids_are_judged_over_the_chosen_images_together(tmp_path: Path) -> None:
     write_cityscapes(tmp_path, "ulm_000000_000019", label_ids=(0, 1, 3, 11))  # alone it would be suspect
     write_cityscapes(tmp_path, "ulm_000001_000019", label_ids=(7, 7, 26, 23))
-    assert len(load_task("cityscapes/RGB/19-classes", tmp_path).cases) == 2
+    task = load_task("cityscapes/RGB/19-classes", tmp_path)
+    assert len(task.cases) == 2
+    assert task.notes[-2].endswith("might be of another coding; look at them: ulm_000000_000019.")
     with pytest.raises(DataError, match="look like trainIds"):
         load_task("cityscapes/RGB/19-classes", tmp_path, cases=["ulm_000000_000019"])
 
