@@ -5,7 +5,8 @@
 Spearman's and Kendall's correlation with what transfer gave, without a filter, and the average over the targets; one
 table for each sampler of the study and each way to transfer. The best metric of a target is bold, the second
 underlined, ties alike. Made for street scenes: targets are cities, sources other cities or six architectures of one
-data set.
+data set. Where there are three sources or more of each of several architectures, a second table compares those of one
+architecture only: Spearman's correlation, mean over the targets.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import pandas as pd
 from _common import markdown, read_study, with_mean
 
 from medtrans.report.study_text import MODE_NAMES
+from medtrans.studies.ceiling import FEWEST
 from medtrans.studies.compare import agreement_table
 from medtrans.studies.plan import NO_FILTER
+from medtrans.studies.results import Results
+from medtrans.tasks import ARCHITECTURE
 
 METRICS = ("h_score", "otce_sim", "leep", "logme")
 CORRELATIONS = {"spearman": "Spearman", "kendall": "Kendall"}
@@ -36,12 +40,32 @@ def main() -> None:
             print(f"\n## {results.measure_name}, {MODE_NAMES[mode]}, sampler {sampler}\n")
             tables = [marked(correlations(rows, name, metrics)) for name in CORRELATIONS]
             print(markdown(pd.concat(tables, axis=1)))
+            within = within_architectures(results, mode, sampler, metrics)
+            if not within.empty:
+                print(f"\nSpearman within one architecture:\n\n{markdown(marked(within))}")
 
 
 def correlations(rows: pd.DataFrame, name: str, metrics: list[str]) -> pd.DataFrame:
     """Target x metric, and the means over the targets that have all of them."""
     table = rows.pivot(index="target", columns="metric", values=name).reindex(rows["target"].unique(), columns=metrics)
     return with_mean(table).add_prefix(f"{CORRELATIONS[name]}, ")
+
+
+def within_architectures(results: Results, mode: str, sampler: str, metrics: list[str]) -> pd.DataFrame:
+    """Architecture x metric: mean over targets of Spearman's correlation among the sources of the architecture.
+
+    Empty where the sources name no architecture, or a target has fewer than three of one.
+    """
+    truth = results.truth(mode)
+    architectures = truth.columns.str.partition(ARCHITECTURE).get_level_values(2)
+    rows = {}
+    for architecture in architectures.unique().drop("", errors="ignore"):
+        of_one = truth.loc[:, architectures == architecture]
+        if (of_one.notna().sum(axis=1) < FEWEST).any():
+            return pd.DataFrame()
+        scores = [results.scores(sampler, metric)[of_one.columns] for metric in metrics]
+        rows[architecture] = [of_one.corrwith(table, axis=1, method="spearman").mean() for table in scores]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=metrics).rename_axis("architecture")
 
 
 def marked(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,19 @@ def test_marks_go_by_what_is_printed_and_a_metric_alone_has_none(monkeypatch):
         ["-", "0.20", "-", "-"],
         ["**0.00**", "<u>-0.50</u>", "-", "<u>-0.50</u>"],
     ]
+
+
+def test_sources_of_one_architecture_are_also_compared_alone(monkeypatch):
+    """Among the three of A the score orders as the truth does, among those of B the other way round."""
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    within = runpy.run_path(str(PIPELINES / "scene_table.py"))["within_architectures"]
+    truth = pd.DataFrame([[1, 2, 3, 4, 5, 6], [2, 3, 1, 5, 4, 6]], columns=list("abcdef"), dtype=float)
+    truth.columns = [f"{name}@{'A' if name < 'd' else 'B'}" for name in truth.columns]
+    scores = truth.mul([1, 1, 1, -1, -1, -1])
+    results = SimpleNamespace(truth=lambda mode: truth, scores=lambda sampler, metric: scores)
+    assert within(results, "head", "boundary", ["leep"]).to_dict() == {"leep": {"A": 1, "B": -1}}
+    two_of_b = SimpleNamespace(truth=lambda mode: truth.iloc[:, :5], scores=results.scores)
+    assert within(two_of_b, "head", "boundary", ["leep"]).empty
 
 
 def test_scripts_speak_of_the_measure_of_the_study(study, run, tmp_path):
