@@ -1,6 +1,6 @@
 """A transfer study on simulated scans: one hospital has trained models, the other has a few labels.
 
-    python pipelines/simulated_study.py             # 26 sources, 26 targets: about an hour on two idle cores
+    python pipelines/simulated_study.py             # 26 sources, 26 targets: under two hours on two cores
     python pipelines/simulated_study.py --small     # 4 sources, 3 targets: two minutes
 
 Infants (T1, T2 x CSF, GM, WM) and adults with a glioma (T1, T1CE, T2, FLAIR x NCR, ED, ET, and TC, WT, which contain
