@@ -30,13 +30,13 @@ def accuracy_of_labels(
 
     With P the pixels predicted and T the pixels labelled as one class:
 
-    - ``dice``: 2 |P and T| / (|P| + |T|) in one subject, mean over subjects and classes. The slices of a subject are
-      pooled before the division, so each slice counts by what it shows. A class that a subject does not have (T empty)
-      is left out for this subject, whatever was predicted there: the coefficient would fall from 1 to 0 with a single
-      false pixel. (MONAI's DiceMetric neither pools slices nor does this: it gives 0 where only P is not empty.)
-    - ``miou``: |P and T| / |P or T| over all cases together, mean over the classes that are labelled in any of them,
-      pooled as Cityscapes' benchmark pools. There a class that is labelled nowhere, but predicted somewhere, counts
-      as 0; here it is left out, as few test images do not show every class.
+    - ``dice``: ``2 |P and T| / (|P| + |T|)`` in one subject, mean over subjects and classes. The slices of a subject
+      are pooled before the division, so each slice counts by what it shows. A class that a subject does not have (T
+      empty) is left out for this subject, whatever was predicted there: the coefficient would fall from 1 to 0 with a
+      single false pixel. (MONAI's DiceMetric neither pools slices nor does this: it gives 0 where only P is not empty.)
+    - ``miou``: ``|P and T| / |P or T|`` over all cases together, mean over the classes that are labelled in any of
+      them, pooled as Cityscapes' benchmark pools. There a class that is labelled nowhere, but predicted somewhere,
+      counts as 0; here it is left out, as few test images do not show every class.
     - ``pixel_accuracy``: the share of all pixels that have their own class, background among them.
 
     Pixels labelled ``IGNORE_LABEL`` count nowhere. With a background, class 0 is none of the classes that ``dice`` and
