@@ -36,7 +36,7 @@ def accuracy_of_labels(
       single false pixel. (MONAI's DiceMetric neither pools slices nor does this: it gives 0 where only P is not empty.)
     - ``miou``: ``|P and T| / |P or T|`` over all cases together, mean over the classes that are labelled in any of
       them, pooled as Cityscapes' benchmark pools. There a class that is labelled nowhere, but predicted somewhere,
-      counts as 0; here it is left out, as few test images do not show every class.
+      counts as 0; here it is left out, as a few test images seldom show every class.
     - ``pixel_accuracy``: the share of all pixels that have their own class, background among them.
 
     Pixels labelled ``IGNORE_LABEL`` count nowhere. With a background, class 0 is none of the classes that ``dice`` and

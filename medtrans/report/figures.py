@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from medtrans.selection import Ranking, SampledSlice, SourceScore
 from medtrans.tasks import IGNORE_LABEL
 
-CLASS_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2")
-"""Colours of the classes 0, 1 .., then again from the first: Okabe and Ito's, which colour-blind readers tell apart."""
+CLASS_COLOURS = (
+    *("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442", "#0072b2"),
+    *("#8c2d04", "#6a3d9a", "#b2df8a", "#fb9a99", "#00e5c8", "#a6761d", "#e31a1c", "#3b528b", "#ffff99", "#c51b7d"),
+    *("#00441b", "#fdbf6f"),
+)
+"""Colours of the classes 0, 1 .., then again from the first.
+
+The first seven are Okabe and Ito's, which colour-blind readers tell apart; with the others, the 19 classes of street
+scenes differ.
+"""
 
 
 @dataclass(frozen=True)

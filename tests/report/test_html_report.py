@@ -103,6 +103,10 @@ def pixels(png: str) -> np.ndarray:
     return image.imread(io.BytesIO(base64.b64decode(png)))[..., :3]
 
 
+def test_the_classes_of_street_scenes_have_colours_of_their_own():
+    assert len(set(CLASS_COLOURS)) == len(CLASS_COLOURS) >= 19
+
+
 def test_sampled_pixels_are_drawn_where_they_are_in_their_class_colour(ranking):
     pictures = slice_pictures(ranking.picture)
     drawn = pixels(pictures.sampled)
