@@ -7,7 +7,7 @@ are natural. Labels may be any integers, gaps included.
 from medtrans.metrics.cc_fv import cc_fv, gaussian_wasserstein, mean_inverse_distance
 from medtrans.metrics.gbc import gbc
 from medtrans.metrics.h_score import h_score, shrinkage_h_score
-from medtrans.metrics.label_based import leep, nce
+from medtrans.metrics.label_based import leep, nce, zero_shot_dice
 from medtrans.metrics.logme import logme, logme_regression
 from medtrans.metrics.maximal_h_score import maximal_h_score_ace, maximal_h_score_neural, normalized_h_score
 from medtrans.metrics.nleep import nleep
@@ -40,4 +40,5 @@ __all__ = [
     "otce_sim",
     "shrinkage_h_score",
     "transrate",
+    "zero_shot_dice",
 ]

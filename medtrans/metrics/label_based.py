@@ -1,4 +1,4 @@
-"""Metrics of what the source says about target pixels: NCE from its hard predictions, LEEP from its probabilities."""
+"""What the source says about target pixels: NCE and Dice from its hard predictions, LEEP from its probabilities."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from medtrans.errors import MetricError
 from medtrans.metrics.arrays import as_array, as_labels, as_probabilities, one_hot
 
 
@@ -70,3 +71,36 @@ def leep(source_probs: Any, target_labels: Any) -> float:
     label_given_source = joint[:, occurring] / joint[:, occurring].sum(axis=0)
     expected = np.einsum("nz,nz->n", probabilities[:, occurring], label_given_source[labels])
     return min(0.0, float(np.log(expected).mean()))
+
+
+def zero_shot_dice(source_predictions: Any, target_labels: Any) -> float:
+    r"""Dice coefficient of the source as it is, without any training on the target, on the sampled pixels.
+
+    .. math:: \frac{1}{|C|} \sum_{c \in C} \frac{2\, |P_c \cap T_c|}{|P_c| + |T_c|}
+
+    P_c are the pixels that the source predicts as class c, T_c those labelled so, C the classes that are labelled,
+    without 0, the background. No metric of the literature but the baseline to hold them against: it asks whether the
+    source does the target's task already. Classes are compared by their number, so that it tells something only where
+    the numbers mean alike, as background and structure do in every pair of tasks with one structure each.
+
+    Args:
+        source_predictions: integers, shape (N,): the source's class at each target pixel.
+        target_labels: integers, shape (N,).
+
+    Returns:
+        0 (no pixel right) to 1 (all right). Higher is better.
+
+    Raises:
+        MetricError: every pixel is background, arrays of different length, or labels that are not whole numbers.
+    """
+    predicted = np.atleast_1d(as_array(source_predictions, "source_predictions"))
+    as_labels(predicted, len(predicted), "source_predictions")
+    labelled = as_array(target_labels, "target_labels")
+    as_labels(labelled, len(predicted))
+    predicted, labelled = predicted.ravel(), labelled.ravel()
+    classes = np.unique(labelled[labelled != 0])
+    if not classes.size:
+        raise MetricError("target_labels: all are 0, the background; sample pixels of the structure too")
+    right = [np.count_nonzero((predicted == it) & (labelled == it)) for it in classes]
+    either = [np.count_nonzero(predicted == it) + np.count_nonzero(labelled == it) for it in classes]
+    return float(np.mean(2 * np.array(right) / np.array(either)))

@@ -12,7 +12,7 @@ from medtrans.errors import MedtransWarning, MetricError, did_you_mean
 from medtrans.metrics.cc_fv import cc_fv
 from medtrans.metrics.gbc import gbc
 from medtrans.metrics.h_score import h_score, shrinkage_h_score
-from medtrans.metrics.label_based import leep, nce
+from medtrans.metrics.label_based import leep, nce, zero_shot_dice
 from medtrans.metrics.logme import logme
 from medtrans.metrics.nleep import nleep
 from medtrans.metrics.otce import jc_otce, otce_sim
@@ -46,7 +46,7 @@ class Metric:
         function: takes the arrays of `needs` by name, returns a float.
         range: smallest and largest value, in words; K classes, D features.
         cost: leading term for N pixels.
-        reference: the paper.
+        reference: the paper, or "baseline".
         summary: one line.
     """
 
@@ -150,6 +150,14 @@ METRICS: dict[str, Metric] = {
             cost="N^2 D",
             reference="Yang et al., MICCAI 2023",
             summary="variety of the features over their inconsistency within classes",
+        ),
+        Metric(
+            "zero_shot_dice",
+            zero_shot_dice,
+            range="0 to 1",
+            cost="N",
+            reference="baseline",
+            summary="Dice of the source's own predictions, without training",
         ),
         Metric(
             "otce_sim",

@@ -61,7 +61,7 @@ def test_order_of_samples_does_not_matter(name: str, seed: int) -> None:
     assert value(name, arrays, **shuffled) == close(value(name, arrays))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"zero_shot_dice"}))  # which compares classes by name
 @few
 @given(seed=seeds)
 def test_names_of_classes_do_not_matter(name: str, seed: int) -> None:

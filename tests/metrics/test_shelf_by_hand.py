@@ -20,6 +20,7 @@ from medtrans.metrics import (
     nce,
     nleep,
     transrate,
+    zero_shot_dice,
 )
 
 
@@ -32,6 +33,20 @@ def _clusters(rng: np.random.Generator, n_samples: int, n_features: int, n_class
 def test_nce_of_a_prediction_that_halves_the_choice() -> None:
     # given z = 0 the label is 0 or 1 with equal chance, given z = 1 it is 2: H = 2/3 log 2
     assert nce([0, 0, 1], [0, 1, 2]) == pytest.approx(-2 / 3 * np.log(2))
+
+
+def test_zero_shot_dice_by_hand() -> None:
+    # class 1: one of one predicted, two labelled: 2/3; class 2: both predicted, one labelled: 2/3; class 3: never
+    # predicted: 0; class 5 is not labelled, and 0 is background
+    assert zero_shot_dice([1, 2, 2, 5, 0], [1, 1, 2, 0, 3]) == pytest.approx(4 / 9)
+
+
+def test_zero_shot_dice_of_right_predictions_is_one_and_of_background_alone_an_error() -> None:
+    labels = np.array([0, 1, 2, 1])
+    assert zero_shot_dice(labels, labels) == 1
+    assert zero_shot_dice(labels, labels[:, None]) == 1
+    with pytest.raises(MetricError, match="all are 0"):
+        zero_shot_dice(labels, np.zeros(4, int))
 
 
 def test_leep_by_hand() -> None:
