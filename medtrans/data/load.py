@@ -46,7 +46,7 @@ def load_task(
 
     >>> load_task("open-ms/FLAIR/lesion", "open-ms", cases=["patient07"], slices=4)     # doctest: +SKIP
     """
-    task_name = TaskName.parse(name) if isinstance(name, str) else name
+    task_name = _parsed(name)
     files = open_dataset(task_name.domain, root, format, partition_file)
     _check_settings(files, slices, preprocessing)
     classes = Classes.of(files, task_name.structure)
@@ -73,6 +73,18 @@ def load_task_from(
         preprocessing=preprocessing,
         partition_file=settings.partition_file,
     )
+
+
+def case_ids(name: str | TaskName, settings: DataSettings) -> list[str]:
+    """Ids of the cases that ``load_task_from`` would load, from the list of files alone. Raises as ``load_task``."""
+    task_name = _parsed(name)
+    files = open_dataset(task_name.domain, settings.root, settings.format, settings.partition_file)
+    labelled = files.choose(settings.cases, Classes.of(files, task_name.structure).label_maps)
+    return [case.id for case in _evenly_spaced(labelled, settings.n_cases)[0]]
+
+
+def _parsed(name: str | TaskName) -> TaskName:
+    return TaskName.parse(name) if isinstance(name, str) else name
 
 
 def _check_settings(files: Dataset, slices: int | Sequence[int] | None, settings: PreprocessingSettings) -> None:

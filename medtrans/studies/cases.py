@@ -66,10 +66,8 @@ def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSetti
 def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
     task = _labelled(target, group.data, preprocessing)
     of_slices = task.cases[0].height is not None
-    others = task.subjects if of_slices and group.data.n_cases else group.data.cases
-    chosen = group.data.model_copy(update={"cases": group.test_cases or others, "slices": None, "n_cases": None})
     try:
-        everything = load_task_from(target, chosen, preprocessing).cases
+        everything = load_task_from(target, judging_data(group, task.subjects, of_slices), preprocessing).cases
     except (ConfigError, DataError) as error:
         raise type(error)(f"target '{target}', test cases: {error}") from error
     labelled = {case.id for case in task.cases}
@@ -80,6 +78,12 @@ def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSet
     if not any(is_structure(case.label, has_background=task.has_background).any() for case in rest):
         raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
     return rest
+
+
+def judging_data(group: TargetGroup, labelled: tuple[str, ...], of_slices: bool) -> DataSettings:
+    """The cases among which those to judge on are; ``labelled`` are the subjects that have labels."""
+    others = labelled if of_slices and group.data.n_cases else group.data.cases
+    return group.data.model_copy(update={"cases": group.test_cases or others, "slices": None, "n_cases": None})
 
 
 @lru_cache(maxsize=_TARGETS * _SAMPLERS)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from medtrans.config import StudyJob
 from medtrans.errors import MedtransError, StudyError
+from medtrans.studies.overlap import warn_of_overlap
 from medtrans.studies.pieces import Outcome, Piece
 from medtrans.studies.plan import plan, plan_fusions
 from medtrans.studies.progress import Progress, Tally, finished, needs_missing
@@ -76,6 +77,7 @@ def run_study(
     """
     start = time.perf_counter()
     waves = plan(job)
+    warn_of_overlap(job)
     with ExitStack() as stack:
         if workers is None:
             workers = workers_for(job.executor)
