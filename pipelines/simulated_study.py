@@ -37,6 +37,7 @@ FULL: dict[str, Any] = {
     "transfer": {
         "head": {"steps": 100, "batch_size": 4, "learning_rate": 0.1, "augment": False},
         "full": {"steps": 30, "batch_size": 4, "learning_rate": 1e-3},
+        "head_first": False,
         "scratch": {"steps": 60, "batch_size": 4},
     },
 }
@@ -53,6 +54,7 @@ SMALL: dict[str, Any] = {
     "transfer": {
         "head": {"steps": 40, "batch_size": 4, "learning_rate": 3e-2, "augment": False},
         "full": {"steps": 15, "batch_size": 4, "learning_rate": 1e-3},
+        "head_first": False,
         "scratch": {"steps": 15, "batch_size": 4},
     },
 }

@@ -67,6 +67,7 @@ class TransferSettings(Settings):
         steps=200, steps_per_epoch=200, batch_size=4, learning_rate=0.1, augment=False
     )
     full: TrainingSettings | None = TrainingSettings(steps=50, steps_per_epoch=50, batch_size=4, learning_rate=1e-3)
+    head_first: bool = True  # full starts from a head retrained as ``head`` says; false: from the source's own
     scratch: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4)
 
 

@@ -38,6 +38,7 @@ def fine_tune(
     *,
     training: TrainingSettings,
     mode: Mode = "full",
+    head_first: TrainingSettings | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> nn.Module:
@@ -46,6 +47,10 @@ def fine_tune(
     ``full`` trains every weight, ``head`` only the last convolution, which maps the penultimate features to classes.
     The last layer is kept where the source has as many classes as the task and gives them by softmax; otherwise a new
     one of the same size, initialised from ``training.seed``, takes its place, and that of an auxiliary head likewise.
+
+    With ``head_first``, mode ``full`` starts from a head that was retrained with these settings: gradients of a head
+    that does not fit the task would change features that do (Kumar et al., "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022).
 
     The head of 2D images without augmentation is trained on features that are computed once, so that a step costs
     a few milliseconds; patches are then cut from the features of the whole image. The same seed gives the same
@@ -57,6 +62,8 @@ def fine_tune(
     """
     if mode not in get_args(Mode):
         raise TrainingError(f"unknown mode '{mode}'; {did_you_mean(mode, get_args(Mode))}")
+    if mode == "head" and head_first is not None:
+        raise TrainingError("head_first goes before mode 'full'; in mode 'head' give its settings as training")
     check_fit(source, task)
     place = resolve_device(device)
     network = source.load_network("cpu")
@@ -65,13 +72,14 @@ def fine_tune(
         for name in (head_name, *auxiliary_layers(network)):
             _replace_head(network, name, task.n_classes, training.seed)
     divisor = size_divisor(source.network_definition)
-    text = f"{source.name} to {task.name}"
     network.to(place)
-    if mode == "head":
-        retrain_head(network, head_name, task, training, divisor=divisor, device=place, text=text, progress=progress)
-    else:
-        descend(network.train(), task, training, divisor=divisor, device=place, text=text, progress=progress)
-    return network.requires_grad_(True).eval()
+    how: Any = {"divisor": divisor, "device": place, "text": f"{source.name} to {task.name}", "progress": progress}
+    if head_settings := training if mode == "head" else head_first:
+        retrain_head(network, head_name, task, head_settings, **how)
+        network.requires_grad_(True)
+    if mode == "full":
+        descend(network.train(), task, training, **how)
+    return network.eval()
 
 
 def retrain_head(

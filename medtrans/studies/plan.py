@@ -89,14 +89,21 @@ def _check(job: StudyJob) -> None:
     _check_metrics(job)
     if NO_FILTER in job.filters:
         raise ConfigError(f"filters: the name '{NO_FILTER}' stands for no filter, which is always compared; rename it")
-    if not transfer_modes(job):
-        raise ConfigError("transfer: head and full are both null, so there is no truth to compare with; set one")
+    _check_transfer(job)
     for source in job.source_groups():
         if FUSED in source:
             raise ConfigError(f"sources: '{source}': '{FUSED}' stands between the names of fused sources; rename it")
     for target in job.target_groups():
         if not candidates(job, target):
             raise ConfigError(f"targets: '{target}' has no source but its own; add sources, or set same_task: true")
+
+
+def _check_transfer(job: StudyJob) -> None:
+    modes = transfer_modes(job)
+    if not modes:
+        raise ConfigError("transfer: head and full are both null, so there is no truth to compare with; set one")
+    if job.transfer.head_first and modes == ("full",):
+        raise ConfigError("transfer.head_first retrains the head as head says, which is null; set head_first: false")
 
 
 def _check_metrics(job: StudyJob) -> None:

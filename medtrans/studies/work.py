@@ -184,8 +184,10 @@ def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) 
             )
             return network, size_divisor(definition)
     source = _source(job, piece.sources[0])
+    mode = cast(Mode, piece.mode)
+    head_first = _training(job, replace(piece, mode="head")) if mode == "full" and job.transfer.head_first else None
     with clock("training"):
-        network = fine_tune(source, task, training=training, mode=cast(Mode, piece.mode), device=job.device)
+        network = fine_tune(source, task, training=training, mode=mode, head_first=head_first, device=job.device)
     return network, size_divisor(source.network_definition)
 
 

@@ -64,6 +64,21 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+def test_head_first_is_a_retrained_head_and_then_full_training(source: Source) -> None:
+    head = SETTINGS.model_copy(update={"steps": 6, "seed": 3})
+    expected = fine_tune(source, a_target(), training=head, mode="head", device="cpu").train()
+    descend(expected, a_target(), SETTINGS, divisor=16, device=torch.device("cpu"), text="all")
+    found = fine_tune(source, a_target(), training=SETTINGS, head_first=head, device="cpu")
+    assert same_weights(found, expected)
+    assert not found.training
+    assert not same_weights(found, fine_tune(source, a_target(), training=SETTINGS, device="cpu"))
+
+
+def test_head_first_has_no_place_in_mode_head(source: Source) -> None:
+    with pytest.raises(TrainingError, match="head_first goes before mode 'full'"):
+        fine_tune(source, a_target(), training=SETTINGS, mode="head", head_first=SETTINGS, device="cpu")
+
+
 def test_full_trains_every_weight_and_head_the_last_layer_only(source: Source) -> None:
     full = fine_tune(source, a_target(), training=SETTINGS, mode="full", device="cpu")
     assert len(changed(source, full)) > 0.9 * len(full.state_dict())  # biases before a normalisation have no gradient

@@ -90,7 +90,7 @@ def test_the_measure_is_that_of_the_field_unless_chosen(
 
 
 def test_what_is_left_out_has_no_pieces(make_job: JobMaker) -> None:
-    _, rest = plan(make_job(transfer={"head": None, "scratch": None}, filters={}))
+    _, rest = plan(make_job(transfer={"head": None, "head_first": False, "scratch": None}, filters={}))
     assert {(piece.kind, piece.mode) for piece in rest} == {("score", ""), ("transfer", "full")}
 
 
@@ -118,6 +118,7 @@ def test_a_hundred_sources_on_a_hundred_targets(make_job: JobMaker, domain: str,
         ({"seeds": [3, 3]}, "seeds: 3 is there twice"),
         ({"metrics": ["leep", "otce_sim"]}, "many_to_one.metrics: 'h_score' is not among the metrics"),
         ({"transfer": {"head": None, "full": None}}, "transfer: head and full are both null"),
+        ({"transfer": {"head": None}}, "transfer.head_first retrains the head as head says, which is null"),
         ({"sources": [{"tasks": ["a/T1/GM", "a/T1/GM"], "data": DATA}]}, "sources: 'a/T1/GM' is there twice"),
         ({"targets": [{"tasks": ["a/T1/GM", "a/T1/{GM,WM}"], "data": DATA}]}, "targets: 'a/T1/GM' is there twice"),
         (

@@ -154,13 +154,24 @@ def test_a_score_that_cannot_be_had_is_a_row_with_the_reason(root: Path, tmp_pat
     assert found["missing"] == [(TARGET, ONE, name, "otce_sim", reason) for name in ("near", "anywhere")]
 
 
-@pytest.mark.parametrize("piece", [HEAD, FULL])
-def test_a_transfer_is_a_fine_tuning_judged_on_the_test_cases(root: Path, piece: Piece) -> None:
+def transferred(job: StudyJob, piece: Piece, *, head_first: bool) -> nn.Module:
+    """The source ONE after a transfer with the piece's seed."""
+    settings = {mode: getattr(job.transfer, mode).model_copy(update={"seed": piece.seed}) for mode in ("head", "full")}
+    return fine_tune(
+        Pool(job.pool_path)[ONE],
+        labelled_task(job, TARGET),
+        training=settings[piece.mode],
+        mode=piece.mode,  # type: ignore[arg-type]
+        head_first=settings["head"] if head_first else None,
+        device="cpu",
+    )
+
+
+@pytest.mark.parametrize(("piece", "head_first"), [(HEAD, False), (HEAD, True), (FULL, False), (FULL, True)])
+def test_a_transfer_is_a_fine_tuning_judged_on_the_test_cases(root: Path, piece: Piece, head_first: bool) -> None:
     job = a_job(root)
-    training = getattr(job.transfer, piece.mode).model_copy(update={"seed": 1})
-    source, task = Pool(root / "pool")[ONE], labelled_task(job, TARGET)
-    network = fine_tune(source, task, training=training, mode=piece.mode, device="cpu")  # type: ignore[arg-type]
-    expected = judged(job, network)
+    job = a_job(root, transfer=job.transfer.model_dump() | {"head_first": head_first})
+    expected = judged(job, transferred(job, piece, head_first=head_first and piece is FULL))
     assert rows(job, piece) == {"transfers": [(TARGET, ONE, piece.mode, 1, *expected)]}
 
 
@@ -234,7 +245,7 @@ def test_pieces_travel_and_say_how_long_they_took(root: Path) -> None:
 
 
 def test_what_cannot_be_done_is_one_clear_line(root: Path) -> None:
-    without = a_job(root, transfer={"head": None})
+    without = a_job(root, transfer={"head": None, "head_first": False})
     with pytest.raises(StudyError, match=r"head, seed 1: this study leaves the mode out; set transfer.head in a new"):
         run_piece(without, HEAD)
     files = {"format": "fets", "root": str(root / "scans"), "cases": ["s2"], "slices": 4}
