@@ -2,8 +2,9 @@
 
     python pipelines/agreement_table.py [runs/study-open-ms]
 
-Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick. Then the
-Spearman correlation of every metric by target, with the first sampler, beside the ceiling; and what filters change.
+Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick; once more
+without the targets to which nothing transfers, where there are any. Then the Spearman correlation of every metric by
+target, with the first sampler, beside the ceiling; and what filters change.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pandas as pd
 from _common import markdown, read_study, with_mean
 
 from medtrans.report.study_text import MODE_NAMES
+from medtrans.studies.ceiling import FAILED
 from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
 from medtrans.studies.plan import NO_FILTER
 
@@ -40,6 +42,13 @@ def main() -> None:
             f"more than a random one.\n\n### Means over {len(results.targets)} targets, no filter\n"
         )
         print(markdown(means(rows[rows["filter"] == NO_FILTER], ["metric", "sampler"])))
+        of_mode = ceilings[ceilings["mode"] == mode]
+        worked = of_mode[of_mode["best"] >= FAILED]["target"]
+        if len(worked) < len(of_mode):
+            print(f"\n### Means over the {len(worked)} targets on which some source reaches {FAILED:g}, no filter\n")
+            judged = agreements[agreements["target"].isin(worked) & (agreements["filter"] == NO_FILTER)]
+            there = summary(judged[judged["mode"] == mode], of_mode)
+            print(markdown(means(there, ["metric", "sampler"])))
         print(f"\n### Spearman by target, sampler {results.samplers[0]}, no filter\n")
         print(markdown(by_target(agreements[agreements["mode"] == mode], ceilings, results.samplers[0]), digits=2))
         print(f"\n### With filters, sampler {results.samplers[0]}\n")

@@ -24,7 +24,7 @@ from medtrans.report.panels import (
     with_best,
 )
 from medtrans.report.study_text import Findings, count
-from medtrans.studies.ceiling import FEWEST
+from medtrans.studies.ceiling import FAILED, FEWEST
 from medtrans.studies.plan import NO_FILTER
 from medtrans.studies.results import Results
 
@@ -161,6 +161,8 @@ def _target_row(ceiling: pd.Series, agreements: pd.DataFrame, metrics: Sequence[
 def _verdict(ceiling: pd.Series, notes: pd.Series) -> Cell:
     """How far the truth goes, and why some metrics could not be judged by it."""
     verdict, _, rest = ceiling["verdict"].partition("; ")
+    if ceiling["best"] < FAILED:
+        return Cell(verdict, verdict, rest, "worse")
     if ceiling["n_like_best"] == ceiling["n_sources"] - 1:
         return Cell("differences smaller than the noise", verdict, ceiling["verdict"], "worse")
     if ceiling["n_sources"] >= FEWEST:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from medtrans.agreement import mean_interval
 from medtrans.report.panels import interval, number, percent
-from medtrans.studies.ceiling import FEWEST, NOISE
+from medtrans.studies.ceiling import FAILED, FEWEST, NOISE
 from medtrans.studies.plan import NO_FILTER
 from medtrans.studies.results import Results
 
@@ -141,7 +141,9 @@ def _noise(ceilings: pd.DataFrame, measure: str) -> str:
     size = number(NOISE * known["standard_error"].median(), 3)
     told = f"Differences between two sources below {size} {measure} (median over targets) are noise: on {clear} of "
     told += f"{count(len(known), 'target')} the best source stands out from all others"
-    return f"{told}, on {unclear} all differences are smaller than the noise." if unclear else f"{told}."
+    told += f", on {unclear} all differences are smaller than the noise." if unclear else "."
+    failed = int((known["best"] < FAILED).sum())
+    return f"{told} To {count(failed, 'target')} nothing transfers: no source reaches {FAILED:g}." if failed else told
 
 
 def _capital(text: str) -> str:

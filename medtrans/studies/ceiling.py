@@ -17,7 +17,11 @@ FEWEST = 3
 NOISE = 2.0
 """Differences below this many standard errors are called noise."""
 
+FAILED = 0.1
+"""Accuracy that the best source must reach, or transfer to the target failed: its order is one of near zeros."""
+
 _VALUES = (
+    "best",
     "between_seeds",
     "ceiling",
     "attainable",
@@ -53,6 +57,7 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
         - noise: standard deviation of an accuracy between seeds, pooled over sources, without what a seed adds to all.
         - standard_error: of the difference of two sources' means, noise * sqrt(2 / n).
         - spread: standard deviation of the sources' means; noise / sqrt(n) of it is to be expected from noise alone.
+        - best: mean of the best source; below `FAILED`, seeds may agree on an order that means nothing.
         - gain_of_best: mean of the best source minus the mean of all, the most that a choice can gain.
         - n_like_best: how many other sources are within two standard errors of the best.
         - share_of_close_pairs: pairs of sources that are within two standard errors of each other.
@@ -64,7 +69,8 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
     if n_sources < FEWEST or not n_seeds:
         return row | {"verdict": f"{n_sources} sources have a truth: too few to compare"}
     means = accuracies.mean(axis=0)
-    row |= {"spread": float(means.std(ddof=1)), "gain_of_best": float(means.max() - means.mean())}
+    best = float(means.max())
+    row |= {"best": best, "spread": float(means.std(ddof=1)), "gain_of_best": best - float(means.mean())}
     if n_seeds < 2:
         return row | {"verdict": "one seed: how noisy the truth is cannot be said"}
     row |= _noise(accuracies)
@@ -72,6 +78,8 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
     r = float(np.maximum(between_seeds, 0))  # NaN stays NaN
     of_mean = n_seeds * r / (1 + (n_seeds - 1) * r)
     row |= {"between_seeds": between_seeds, "ceiling": of_mean, "attainable": float(np.sqrt(of_mean))}
+    if best < FAILED:
+        return row | {"verdict": f"nothing transfers; the best source reaches {best:.3f}, so the order means little"}
     return row | {"verdict": _verdict(row["n_like_best"], n_sources, row["standard_error"])}
 
 

@@ -105,6 +105,13 @@ def test_equal_seeds_have_a_ceiling_of_one_and_no_noise():
     assert row["verdict"].startswith("the best source is clear")
 
 
+def test_where_the_best_source_is_near_zero_nothing_transfers():
+    row = ceiling(np.array([[0.09, 0.0, 0.01, 0.02]] * 2))
+    assert (row["best"], row["ceiling"]) == pytest.approx((0.09, 1))
+    assert row["verdict"] == "nothing transfers; the best source reaches 0.090, so the order means little"
+    assert not ceiling(np.array([[0.1, 0.0, 0.01, 0.02]] * 2))["verdict"].startswith("nothing")
+
+
 def test_what_a_seed_adds_to_every_source_is_no_noise():
     row = ceiling(np.array([[0.7, 0.5, 0.3], [0.8, 0.6, 0.4]]))
     assert row["noise"] == pytest.approx(0, abs=1e-9)
