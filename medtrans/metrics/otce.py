@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from medtrans.errors import MetricError
 from medtrans.metrics.arrays import Floats, as_features, as_labels, as_values
 from medtrans.metrics.label_based import conditional_entropy
-from medtrans.metrics.transport import (
+from medtrans.transport import (
     Arrays,
     Coupling,
     Doubles,

@@ -206,7 +206,7 @@ def test_gamma_is_a_weight() -> None:
 
 
 def test_non_convergence_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medtrans.metrics.transport.sinkhorn.MAX_ITERATIONS", 3)
+    monkeypatch.setattr("medtrans.transport.sinkhorn.MAX_ITERATIONS", 3)
     with pytest.raises(ConvergenceError, match="use a larger epsilon"):
         otce(*pixels(), epsilon=1e-3)
 

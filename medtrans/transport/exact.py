@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medtrans.errors import ConvergenceError, MetricError
-from medtrans.metrics.transport.cost import BilinearCost, Doubles
+from medtrans.transport.cost import BilinearCost, Doubles
 
 MAX_BYTES = 4 * 2**30
 """Largest cost matrix for which exact transport is tried (about 23,000 x 23,000); the plan takes as much again."""

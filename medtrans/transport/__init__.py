@@ -21,10 +21,10 @@ from typing import Protocol
 import numpy as np
 
 from medtrans.errors import MetricError, did_you_mean
-from medtrans.metrics.transport.cost import BilinearCost, Doubles, joint_cost, squared_euclidean
-from medtrans.metrics.transport.exact import exact_coupling
-from medtrans.metrics.transport.kernel import Arrays
-from medtrans.metrics.transport.sinkhorn import sinkhorn_coupling
+from medtrans.transport.cost import BilinearCost, Doubles, joint_cost, squared_euclidean
+from medtrans.transport.exact import exact_coupling
+from medtrans.transport.kernel import Arrays
+from medtrans.transport.sinkhorn import sinkhorn_coupling
 
 __all__ = [
     "Arrays",

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medtrans.errors import ConvergenceError, MetricError
-from medtrans.metrics.transport import Arrays, couple, joint_cost, kernel, sinkhorn, squared_euclidean, transport_cost
+from medtrans.transport import Arrays, couple, joint_cost, kernel, sinkhorn, squared_euclidean, transport_cost
 
 few = settings(max_examples=15, deadline=None)
 
@@ -57,7 +57,7 @@ def test_the_largest_cost_is_found_though_most_pairs_are_skipped(seed: int, shif
     source, target = clouds(seed, n_features=n_features)
     cost = squared_euclidean(source + shift, target)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("medtrans.metrics.transport.cost.SCAN_SIZE", 60)
+        patch.setattr("medtrans.transport.cost.SCAN_SIZE", 60)
         assert cost.largest() == pytest.approx(cost.dense().max(), rel=1e-5)
 
 
@@ -218,6 +218,6 @@ def test_unknown_settings_are_errors(settings: dict, message: str) -> None:
 
 
 def test_exact_transport_refuses_what_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medtrans.metrics.transport.exact.MAX_BYTES", 1000)
+    monkeypatch.setattr("medtrans.transport.exact.MAX_BYTES", 1000)
     with pytest.raises(MetricError, match="40 x 50 costs take too much memory; use solver='sinkhorn'"):
         couple(squared_euclidean(*clouds()), solver="exact")

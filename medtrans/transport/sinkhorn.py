@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medtrans.errors import ConvergenceError
-from medtrans.metrics.transport.cost import BilinearCost, Doubles
-from medtrans.metrics.transport.kernel import Array, Arrays, GibbsKernel
+from medtrans.transport.cost import BilinearCost, Doubles
+from medtrans.transport.kernel import Array, Arrays, GibbsKernel
 
 REMEDIES = "use a larger epsilon, cost_scale='max', or solver='exact'"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medtrans.metrics.transport.cost import BilinearCost, Doubles
+from medtrans.transport.cost import BilinearCost, Doubles
 
 STORED_BYTES = 2**30
 """Kernels up to this size are kept in memory; larger ones are computed anew in every pass."""
