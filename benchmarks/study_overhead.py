@@ -24,7 +24,7 @@ from typing import Any
 import pandas as pd
 
 from medtrans.config import StudyJob
-from medtrans.data.simulation import simulate_fets
+from medtrans.simulation import simulate_fets
 from medtrans.studies.pieces import Outcome, Piece
 from medtrans.studies.results import Results
 from medtrans.studies.run import run_study

@@ -10,8 +10,8 @@ from typing import Any
 
 from medtrans.cli.study import run_study_job
 from medtrans.config import StudyJob
-from medtrans.data.simulation import simulate_cityscapes
 from medtrans.errors import MedtransError
+from medtrans.simulation import simulate_cityscapes
 
 STRUCTURE = "19-classes"
 SAMPLERS = {

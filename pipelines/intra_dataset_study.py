@@ -19,7 +19,7 @@ from typing import Any
 from _streets import Streets, run
 
 from medtrans.data import open_dataset
-from medtrans.data.simulation import CITIES
+from medtrans.simulation import CITIES
 
 SLIDES = ("aachen", "cologne", "erfurt", "jena", "strasbourg")
 FULL_SIZE = (256, 512)  # of Cityscapes' 1024 x 2048

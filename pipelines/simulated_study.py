@@ -19,8 +19,8 @@ from typing import Any
 from medtrans.cli.study import run_study_job
 from medtrans.config import StudyJob
 from medtrans.data import open_dataset
-from medtrans.data.simulation import simulate_fets, simulate_iseg
 from medtrans.errors import MedtransError
+from medtrans.simulation import simulate_fets, simulate_iseg
 
 FULL: dict[str, Any] = {
     "sources": {"iseg-a": ["{T1,T2}/{CSF,GM,WM}"], "fets-1": ["{T1,T1CE,T2,FLAIR}/{NCR,ED,ET,TC,WT}"]},

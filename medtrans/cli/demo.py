@@ -19,10 +19,10 @@ from medtrans.config import (
     TrainJob,
 )
 from medtrans.data import load_task, open_dataset
-from medtrans.data.simulation import simulate_fets, simulate_iseg
 from medtrans.learning import dice_score, fine_tune
 from medtrans.networks import size_divisor
 from medtrans.selection import Ranking
+from medtrans.simulation import simulate_fets, simulate_iseg
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task
 

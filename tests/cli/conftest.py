@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medtrans.data.simulation import simulate_fets
+from medtrans.simulation import simulate_fets
 from tests.cli.jobs import run, train_settings, write
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from medtrans.config import StudyJob
-from medtrans.data.simulation import simulate_fets
+from medtrans.simulation import simulate_fets
 from medtrans.studies.run import run_study
 from medtrans.studies.store import Store
 from medtrans.studies.workers import LocalThreads

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtrans.data.simulation.anatomy import Floats, Grid, smooth_field
-from medtrans.data.simulation.contrast import Sequence, Tissue
-from medtrans.data.simulation.sites import Site
+from medtrans.simulation.anatomy import Floats, Grid, smooth_field
+from medtrans.simulation.contrast import Sequence, Tissue
+from medtrans.simulation.sites import Site
 
 FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Canvas
-from medtrans.data.simulation.streets.cities import RGB, City
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.street import Street
-from medtrans.data.simulation.streets.texture import hashed, noise
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Canvas
+from medtrans.simulation.streets.cities import RGB, City
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.street import Street
+from medtrans.simulation.streets.texture import hashed, noise
 
 CAR_PAINTS: tuple[RGB, ...] = (
     (0.75, 0.76, 0.77), (0.10, 0.10, 0.11), (0.86, 0.86, 0.86), (0.45, 0.46, 0.48), (0.28, 0.29, 0.31),

@@ -5,9 +5,9 @@ lit and photographed. Labels are rendered from the same geometry as the image, s
 for what it is and what it is not.
 """
 
-from medtrans.data.simulation.streets.cities import CITIES, City, Palette, Plan, Sensor, Weather, get_city
-from medtrans.data.simulation.streets.labels import TRAINING_LABELS, Label
-from medtrans.data.simulation.streets.writers import simulate_cityscapes, street_scene
+from medtrans.simulation.streets.cities import CITIES, City, Palette, Plan, Sensor, Weather, get_city
+from medtrans.simulation.streets.labels import TRAINING_LABELS, Label
+from medtrans.simulation.streets.writers import simulate_cityscapes, street_scene
 
 __all__ = [
     "CITIES",

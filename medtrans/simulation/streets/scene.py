@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medtrans.data.simulation.streets import buildings, furniture, traffic
-from medtrans.data.simulation.streets.camera import Camera
-from medtrans.data.simulation.streets.canvas import Canvas, Panel
-from medtrans.data.simulation.streets.cities import City, Sensor
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.street import Street, draw_street
+from medtrans.simulation.streets import buildings, furniture, traffic
+from medtrans.simulation.streets.camera import Camera
+from medtrans.simulation.streets.canvas import Canvas, Panel
+from medtrans.simulation.streets.cities import City, Sensor
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.street import Street, draw_street
 
 
 def draw_camera(sensor: Sensor, size: tuple[int, int], rng: np.random.Generator) -> Camera:

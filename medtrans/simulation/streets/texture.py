@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Floats
+from medtrans.simulation.streets.camera import Floats
 
 SIDE = 256  # samples along each side of the tile
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from medtrans.data.load import load_task
-from medtrans.data.simulation import SITES, simulate_fets, simulate_iseg, writers
-from medtrans.data.simulation.folders import MARKER
 from medtrans.errors import DataError
+from medtrans.simulation import SITES, simulate_fets, simulate_iseg, writers
+from medtrans.simulation.folders import MARKER
 
 COARSE_MM = 8.0
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Canvas, Codes
-from medtrans.data.simulation.streets.cities import Plan
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Canvas, Codes
+from medtrans.simulation.streets.cities import Plan
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
 
 END_M = 180.0
 """Depth at which the view of the street is closed."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Codes, Panel, Pattern
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.texture import noise
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Codes, Panel, Pattern
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.texture import noise
 
 Tone = tuple[float, float, float, float]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Codes, Panel, Pattern
-from medtrans.data.simulation.streets.figures import Tone
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Codes, Panel, Pattern
+from medtrans.simulation.streets.figures import Tone
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
 
 Place = tuple[float, float]
 

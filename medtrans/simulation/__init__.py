@@ -5,7 +5,7 @@ from their scanners. Streets: scenes in perspective, differences between cities 
 photographed. See docs/simulation.md for what they are and what they are not.
 """
 
-from medtrans.data.simulation.contrast import (
+from medtrans.simulation.contrast import (
     InversionRecovery,
     SpinEcho,
     Tissue,
@@ -13,9 +13,9 @@ from medtrans.data.simulation.contrast import (
     null_inversion_time,
     spin_echo,
 )
-from medtrans.data.simulation.sites import SITES, Site, get_site, institution_site
-from medtrans.data.simulation.streets import CITIES, City, get_city, simulate_cityscapes
-from medtrans.data.simulation.writers import simulate_fets, simulate_iseg
+from medtrans.simulation.sites import SITES, Site, get_site, institution_site
+from medtrans.simulation.streets import CITIES, City, get_city, simulate_cityscapes
+from medtrans.simulation.writers import simulate_fets, simulate_iseg
 
 __all__ = [
     "CITIES",

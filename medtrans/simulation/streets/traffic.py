@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medtrans.data.simulation.streets.canvas import Panel
-from medtrans.data.simulation.streets.cities import Plan
-from medtrans.data.simulation.streets.figures import bicycle, motorcycle, person, rider
-from medtrans.data.simulation.streets.furniture import random_tone
-from medtrans.data.simulation.streets.street import Street
-from medtrans.data.simulation.streets.vehicles import BUS, CARS, TRAM, TRUCK, Body, vehicle
+from medtrans.simulation.streets.canvas import Panel
+from medtrans.simulation.streets.cities import Plan
+from medtrans.simulation.streets.figures import bicycle, motorcycle, person, rider
+from medtrans.simulation.streets.furniture import random_tone
+from medtrans.simulation.streets.street import Street
+from medtrans.simulation.streets.vehicles import BUS, CARS, TRAM, TRUCK, Body, vehicle
 
 Lane = list[tuple[float, float]]  # what of a lane is taken, from z to z
 

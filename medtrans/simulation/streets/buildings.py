@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Codes, Panel, Pattern
-from medtrans.data.simulation.streets.cities import Plan
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.street import END_M, Plot, Street
-from medtrans.data.simulation.streets.texture import noise
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Codes, Panel, Pattern
+from medtrans.simulation.streets.cities import Plan
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.street import END_M, Plot, Street
+from medtrans.simulation.streets.texture import noise
 
 DEPTH_M = 11.0
 """How far houses reach back from the street."""

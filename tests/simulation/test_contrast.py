@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medtrans.data.simulation.contrast import (
+from medtrans.simulation.contrast import (
     InversionRecovery,
     SpinEcho,
     Tissue,
@@ -16,7 +16,7 @@ from medtrans.data.simulation.contrast import (
     null_inversion_time,
     spin_echo,
 )
-from medtrans.data.simulation.tissues import (
+from medtrans.simulation.tissues import (
     OEDEMA_LEAKAGE,
     RELAXIVITY,
     adult_tissues,

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from medtrans.data.simulation.contrast import Tissue
+from medtrans.simulation.contrast import Tissue
 
 LARMOR_HZ_PER_TESLA = 42.577e6
 

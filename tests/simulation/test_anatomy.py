@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medtrans.data.simulation import SITES, get_site
-from medtrans.data.simulation.acquisition import acquire, bias_field, blurred, mixed_signal, rician
-from medtrans.data.simulation.anatomy import (
+from medtrans.errors import DataError
+from medtrans.simulation import SITES, get_site
+from medtrans.simulation.acquisition import acquire, bias_field, blurred, mixed_signal, rician
+from medtrans.simulation.anatomy import (
     DISPLACEMENT_MM,
     Grid,
     load_template,
@@ -16,11 +17,10 @@ from medtrans.data.simulation.anatomy import (
     template_coordinates,
     tissue_fractions,
 )
-from medtrans.data.simulation.contrast import InversionRecovery, SpinEcho, Tissue
-from medtrans.data.simulation.sites import Site, institution_site
-from medtrans.data.simulation.subjects import glioma_head, infant_head, iseg_images
-from medtrans.data.simulation.tumour import Tumour, nested_parts, with_tumour
-from medtrans.errors import DataError
+from medtrans.simulation.contrast import InversionRecovery, SpinEcho, Tissue
+from medtrans.simulation.sites import Site, institution_site
+from medtrans.simulation.subjects import glioma_head, infant_head, iseg_images
+from medtrans.simulation.tumour import Tumour, nested_parts, with_tumour
 
 FETS = Grid.covering((240, 240, 155), 4.0, (-1, -1, 1))
 ISEG = Grid.covering((144, 192, 256), 4.0, (-1, 1, 1))

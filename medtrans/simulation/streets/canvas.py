@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Camera, Floats
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
+from medtrans.simulation.streets.camera import Camera, Floats
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
 
 Codes = NDArray[np.uint8]
 Pattern = Callable[[Floats, Floats], Codes]

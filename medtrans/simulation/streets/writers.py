@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medtrans.data.simulation.folders import check_numbers, complete_or_absent
-from medtrans.data.simulation.streets.cities import CITIES, City, get_city
-from medtrans.data.simulation.streets.photograph import photograph
-from medtrans.data.simulation.streets.scene import draw_scene
 from medtrans.errors import DataError
+from medtrans.simulation.folders import check_numbers, complete_or_absent
+from medtrans.simulation.streets.cities import CITIES, City, get_city
+from medtrans.simulation.streets.photograph import photograph
+from medtrans.simulation.streets.scene import draw_scene
 
 MODEL = 1
 """Counts changes of the simulation that change its pixels, so that older folders are not taken for the same."""

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtrans.data.simulation.streets.camera import Camera, Floats
-from medtrans.data.simulation.streets.canvas import Canvas
-from medtrans.data.simulation.streets.cities import City, Sensor, Weather
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.light import Vector, draw_sun, ground_shade, sunlit
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.paint import linear, paint
-from medtrans.data.simulation.streets.street import Street
-from medtrans.data.simulation.streets.texture import noise
+from medtrans.simulation.streets.camera import Camera, Floats
+from medtrans.simulation.streets.canvas import Canvas
+from medtrans.simulation.streets.cities import City, Sensor, Weather
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.light import Vector, draw_sun, ground_shade, sunlit
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.paint import linear, paint
+from medtrans.simulation.streets.street import Street
+from medtrans.simulation.streets.texture import noise
 
 GREY = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Shares of red, green and blue in brightness (ITU-R BT.709)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medtrans.data.simulation.anatomy import Floats, Grid, load_template, smooth_field
+from medtrans.simulation.anatomy import Floats, Grid, load_template, smooth_field
 
 
 @dataclass(frozen=True)

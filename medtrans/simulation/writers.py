@@ -11,11 +11,11 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.anatomy import Grid
-from medtrans.data.simulation.folders import check_numbers, complete_or_absent
-from medtrans.data.simulation.sites import Site, get_site, institution_site
-from medtrans.data.simulation.subjects import fets_images, glioma_head, infant_head, iseg_images
 from medtrans.errors import DataError
+from medtrans.simulation.anatomy import Grid
+from medtrans.simulation.folders import check_numbers, complete_or_absent
+from medtrans.simulation.sites import Site, get_site, institution_site
+from medtrans.simulation.subjects import fets_images, glioma_head, infant_head, iseg_images
 
 MODEL = 1
 """Counts changes of the simulation that change its voxels, so that older folders are not taken for the same."""

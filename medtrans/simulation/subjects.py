@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.acquisition import acquire, tissue_texture
-from medtrans.data.simulation.anatomy import Floats, Grid, template_coordinates, tissue_fractions
-from medtrans.data.simulation.contrast import Sequence, Tissue
-from medtrans.data.simulation.sites import Site
-from medtrans.data.simulation.tissues import adult_tissues, enhanced, infant_tissues
-from medtrans.data.simulation.tumour import (
+from medtrans.simulation.acquisition import acquire, tissue_texture
+from medtrans.simulation.anatomy import Floats, Grid, template_coordinates, tissue_fractions
+from medtrans.simulation.contrast import Sequence, Tissue
+from medtrans.simulation.sites import Site
+from medtrans.simulation.tissues import adult_tissues, enhanced, infant_tissues
+from medtrans.simulation.tumour import (
     centre_in_grid,
     draw_tumour,
     nested_parts,

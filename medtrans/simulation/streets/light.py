@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.simulation.streets.camera import Floats
-from medtrans.data.simulation.streets.canvas import Canvas
-from medtrans.data.simulation.streets.cities import Weather
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.street import END_M, Street
+from medtrans.simulation.streets.camera import Floats
+from medtrans.simulation.streets.canvas import Canvas
+from medtrans.simulation.streets.cities import Weather
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.street import END_M, Street
 
 Vector = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from medtrans.data.simulation.contrast import InversionRecovery, Sequence, SpinEcho
-from medtrans.data.simulation.tissues import FIELD_STRENGTHS_T
 from medtrans.errors import DataError, did_you_mean
+from medtrans.simulation.contrast import InversionRecovery, Sequence, SpinEcho
+from medtrans.simulation.tissues import FIELD_STRENGTHS_T
 
 
 @dataclass(frozen=True)

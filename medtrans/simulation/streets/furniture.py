@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medtrans.data.simulation.streets.canvas import Panel
-from medtrans.data.simulation.streets.cities import Plan
-from medtrans.data.simulation.streets.figures import Tone, crown, facing, sign_plate, traffic_light
-from medtrans.data.simulation.streets.labels import Label
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.street import Street
+from medtrans.simulation.streets.canvas import Panel
+from medtrans.simulation.streets.cities import Plan
+from medtrans.simulation.streets.figures import Tone, crown, facing, sign_plate, traffic_light
+from medtrans.simulation.streets.labels import Label
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.street import Street
 
 FAR_M = 110.0
 """Beyond it, small things are left out."""

@@ -12,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from medtrans.data.simulation import simulate_cityscapes
-from medtrans.data.simulation.folders import MARKER
-from medtrans.data.simulation.streets import (
+from medtrans.errors import DataError
+from medtrans.networks import build_network, network_definition
+from medtrans.simulation import simulate_cityscapes
+from medtrans.simulation.folders import MARKER
+from medtrans.simulation.streets import (
     CITIES,
     TRAINING_LABELS,
     City,
@@ -24,18 +26,16 @@ from medtrans.data.simulation.streets import (
     street_scene,
     writers,
 )
-from medtrans.data.simulation.streets.camera import Camera
-from medtrans.data.simulation.streets.canvas import Canvas, Panel
-from medtrans.data.simulation.streets.light import draw_sun, sunlit
-from medtrans.data.simulation.streets.materials import Material
-from medtrans.data.simulation.streets.paint import PAINTERS
-from medtrans.data.simulation.streets.photograph import hazy
-from medtrans.data.simulation.streets.scene import draw_scene
-from medtrans.data.simulation.streets.street import Plot, Street
-from medtrans.data.simulation.streets.texture import hashed, tile
-from medtrans.data.simulation.streets.vehicles import SALOON, vehicle
-from medtrans.errors import DataError
-from medtrans.networks import build_network, network_definition
+from medtrans.simulation.streets.camera import Camera
+from medtrans.simulation.streets.canvas import Canvas, Panel
+from medtrans.simulation.streets.light import draw_sun, sunlit
+from medtrans.simulation.streets.materials import Material
+from medtrans.simulation.streets.paint import PAINTERS
+from medtrans.simulation.streets.photograph import hazy
+from medtrans.simulation.streets.scene import draw_scene
+from medtrans.simulation.streets.street import Plot, Street
+from medtrans.simulation.streets.texture import hashed, tile
+from medtrans.simulation.streets.vehicles import SALOON, vehicle
 
 SMALL = (64, 128)
 NOWHERE = (np.inf, np.inf)
