@@ -14,7 +14,7 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.features import WINDOW_3D
 from medtrans.networks import padded_size
-from medtrans.tasks import IGNORE_LABEL, Case, Task
+from medtrans.tasks import IGNORE_LABEL, Case, Task, is_structure
 
 Box = tuple[slice, ...]
 Pixel = TypeVar("Pixel", bound=np.generic)
@@ -116,12 +116,6 @@ class Batches:
 
     def _padded_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
         return tuple(padded_size(max(sizes), self.divisor) for sizes in zip(*shapes, strict=True))
-
-
-def is_structure(label: NDArray[np.uint8], *, has_background: bool) -> NDArray[np.bool_]:
-    """Where a label map shows any class but the background, class 0, if there is one; and is not ignored."""
-    mask: NDArray[np.bool_] = label != IGNORE_LABEL
-    return mask & (label != 0) if has_background else mask
 
 
 def random_box(

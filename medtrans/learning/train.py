@@ -24,7 +24,6 @@ from medtrans.config import (
 from medtrans.data.statistics import intensity_quantiles, mean_shape
 from medtrans.errors import BundleError, NetworkError, TrainingError
 from medtrans.features import extract_features
-from medtrans.learning.batches import is_structure
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import segmentation_accuracy
 from medtrans.learning.loop import Descent, Progress, descend
@@ -33,7 +32,7 @@ from medtrans.networks import build_network, fill_encoder, network_definition, r
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
 from medtrans.sources.weights import read_weights
-from medtrans.tasks import Case, Task
+from medtrans.tasks import Case, Task, is_structure
 
 UNFINISHED = ".partial"
 """Folder of a pool in which the checkpoints of unfinished trainings lie."""

@@ -13,9 +13,8 @@ import numpy as np
 from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
-from medtrans.learning.batches import is_structure
 from medtrans.sampling import PixelSample, sample_pixels
-from medtrans.tasks import Case, Task, TaskName
+from medtrans.tasks import Case, Task, TaskName, is_structure
 
 _TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
 _SAMPLERS = 4  # of each

@@ -1,4 +1,4 @@
-"""The two words that everything else is said with: a task, and the cases that show it."""
+"""A task and the cases that show it."""
 
 from __future__ import annotations
 
@@ -8,66 +8,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.errors import ConfigError, DataError
+from medtrans.errors import DataError
+from medtrans.tasks.names import TaskName
 
 IGNORE_LABEL = 255
 """Label of pixels that are neither sampled, trained on nor scored."""
 
 BACKGROUND = "background"
 """Name of class 0 where it is all that no structure shows."""
-
-RGB = "RGB"
-"""The modality of colour photographs."""
-
-ARCHITECTURE = "@"
-"""Between the task and the architecture in the name of a source, where several are trained for one task."""
-
-_SYNONYMS = {  # in lower case, without separators
-    "T1": ("t1", "t1n", "t1w"),
-    "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
-    "T2": ("t2", "t2w"),
-    "FLAIR": ("flair", "t2f", "t2flair"),
-}
-_CANONICAL = {synonym: name for name, synonyms in _SYNONYMS.items() for synonym in synonyms}
-
-
-@dataclass(frozen=True, order=True)
-class TaskName:
-    """What is segmented, in which contrast, at which site: ``domain/modality/structure``.
-
-    >>> TaskName.parse("fets-22/T1CE/ET").modality
-    'T1CE'
-    """
-
-    domain: str
-    modality: str
-    structure: str
-
-    @classmethod
-    def parse(cls, text: str) -> TaskName:
-        """Read ``domain/modality/structure``; raises ConfigError for anything else."""
-        if ARCHITECTURE in text:
-            raise ConfigError(
-                f"task '{text}': '{ARCHITECTURE}' stands between a task and the architecture of a source; rename it"
-            )
-        parts = text.split("/")
-        if len(parts) != 3 or not all(parts):
-            raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
-        if any(part.startswith(".") or not part.isprintable() for part in parts):  # a task is also a folder of a pool
-            raise ConfigError(f"task '{text}': no part may start with a dot or hold control characters; rename it")
-        return cls(*parts)
-
-    @classmethod
-    def of_source(cls, name: str) -> TaskName:
-        """The task of a source of a study, whose name may end with ``@`` and its architecture.
-
-        >>> str(TaskName.of_source("gta5/RGB/road+car@FCN8s"))
-        'gta5/RGB/road+car'
-        """
-        return cls.parse(name.partition(ARCHITECTURE)[0])
-
-    def __str__(self) -> str:
-        return f"{self.domain}/{self.modality}/{self.structure}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,13 +119,10 @@ class Task:
         return self.cases[0].ndim
 
 
-def canonical_modality(name: str) -> str:
-    """T1, T1CE, T2 or FLAIR for their names in different data sets (T1POST, t1gd, t2f ...), any other as it is.
-
-    >>> canonical_modality("T2-FLAIR")
-    'FLAIR'
-    """
-    return _CANONICAL.get("".join(letter for letter in name.lower() if letter.isalnum()), name)
+def is_structure(label: NDArray[np.uint8], *, has_background: bool) -> NDArray[np.bool_]:
+    """Where a label map shows any class but the background, class 0, if there is one; and is not ignored."""
+    mask: NDArray[np.bool_] = label != IGNORE_LABEL
+    return mask & (label != 0) if has_background else mask
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -1,0 +1,18 @@
+"""The two words that everything else is said with: a task, and the cases that show it."""
+
+from __future__ import annotations
+
+from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Task, is_structure
+from medtrans.tasks.names import ARCHITECTURE, RGB, TaskName, canonical_modality
+
+__all__ = [
+    "ARCHITECTURE",
+    "BACKGROUND",
+    "IGNORE_LABEL",
+    "RGB",
+    "Case",
+    "Task",
+    "TaskName",
+    "canonical_modality",
+    "is_structure",
+]
