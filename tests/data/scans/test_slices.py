@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-from medtrans.data.preprocessing import Prepared
-from medtrans.data.slices import slice_cases, structure_slices
+from medtrans.data.scans.preprocessing import Prepared
+from medtrans.data.scans.slices import slice_cases, structure_slices
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtrans.config import PreprocessingSettings
-from medtrans.data.files import Volume
+from medtrans.data.scans.files import Volume
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.data.preprocessing import Prepared
+from medtrans.data.scans.preprocessing import Prepared
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import IGNORE_LABEL, Case
 

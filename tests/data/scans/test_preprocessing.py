@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtrans.config import PreprocessingSettings
-from medtrans.data.files import Volume
-from medtrans.data.preprocessing import brain_mask, preprocess
+from medtrans.data.scans.files import Volume
+from medtrans.data.scans.preprocessing import brain_mask, preprocess
 from medtrans.errors import ConfigError, DataError
 from tests.data.tiny_scans import BOX, LAS, RAS, SHAPE, tiny_head, tiny_label
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
-from medtrans.data.photographs import preprocess_photograph, read_class_indices, read_photograph
+from medtrans.data.photographs.files import preprocess_photograph, read_class_indices, read_photograph
 from medtrans.errors import DataError
 from tests.data.tiny_streets import HEIGHT, WIDTH, tiny_photograph, tiny_scene, write_png, write_png_of_depth
 

@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 from numpy.testing import assert_allclose, assert_array_equal
 
-from medtrans.data.files import Volume, check_same_grid, read_image, read_label, read_volume
+from medtrans.data.scans.files import Volume, check_same_grid, read_image, read_label, read_volume
 from medtrans.errors import DataError
 from medtrans.tasks import IGNORE_LABEL
 from tests.data.tiny_scans import LAS, RAS, tiny_head, tiny_label, write_analyze, write_nifti

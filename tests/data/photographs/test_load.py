@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data import load_task, load_task_from
 from medtrans.data.layouts.street_classes import LABEL_IDS
-from medtrans.data.photographs import preprocess_photograph
+from medtrans.data.photographs.files import preprocess_photograph
 from medtrans.errors import ConfigError, DataError
 from tests.data.tiny_scans import write_fets
 from tests.data.tiny_streets import tiny_photograph, tiny_scene, write_cityscapes, write_png

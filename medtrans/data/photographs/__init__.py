@@ -1,0 +1,1 @@
+"""Photographs: street scenes as PNG and JPEG files."""
