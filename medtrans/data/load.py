@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data.classes import Classes
 from medtrans.data.layouts import CaseFiles, Dataset, open_dataset
-from medtrans.data.photographs.files import preprocess_photograph, read_class_indices, read_photograph
 from medtrans.data.photographs.read import read_photographs
-from medtrans.data.scans.files import check_same_grid, coding_for, read_image, read_label
-from medtrans.data.scans.preprocessing import Prepared, preprocess
 from medtrans.data.scans.read import read_scans
-from medtrans.data.scans.slices import slice_cases
-from medtrans.errors import ConfigError, DataError, MedtransWarning
-from medtrans.tasks import Case, Task, TaskName
+from medtrans.errors import ConfigError
+from medtrans.tasks import Task, TaskName
 
 _AS_IN_FILE = PreprocessingSettings()
 

@@ -11,11 +11,9 @@ import torch
 from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
-from medtrans.features import default_window
+from medtrans.features.windows import default_window, padded_for
 from medtrans.learning.measures import Accuracy, accuracy_of_labels
-from medtrans.networks import padded_size
 from medtrans.tasks import Case
 
 IMAGES_AT_ONCE = 8
@@ -88,12 +86,6 @@ def _outputs(network: nn.Module, images: torch.Tensor, divisor: int, device: str
             )
     inside: torch.Tensor = outputs[(slice(None), slice(None), *(slice(size) for size in sizes))]
     return inside
-
-
-def padded_for(images: torch.Tensor, divisor: int) -> torch.Tensor:
-    """Images (B, channels, ...) with zeros at the end of each axis, up to a size that the network takes."""
-    missing = [padded_size(size, divisor) - size for size in images.shape[2:]]
-    return functional.pad(images, [pad for size in reversed(missing) for pad in (0, size)])
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from torch import nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
-from medtrans.learning.evaluate import inference, padded_for
+from medtrans.learning.evaluate import inference
+from medtrans.features.windows import padded_for
 from medtrans.learning.loop import Progress, descend
 from medtrans.networks import (
     Enlarge,

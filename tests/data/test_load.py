@@ -11,8 +11,8 @@ from numpy.testing import assert_array_equal
 
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data import load_task, load_task_from
-from medtrans.data.scans.files import read_image
 from medtrans.data.layouts import open_dataset
+from medtrans.data.scans.files import read_image
 from medtrans.data.scans.preprocessing import brain_mask
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import TaskName

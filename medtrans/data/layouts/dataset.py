@@ -137,6 +137,17 @@ def coded_structures(
     return {name: Structure(tuple(coding[value] for value in of)) for name, of in values.items()}, coding
 
 
+def coding_for(path: Path, values: Sequence[int], codings: Sequence[Mapping[int, int]]) -> Mapping[int, int]:
+    """The first coding that explains all values of a label map; where none does, DataError names the unexpected one."""
+    coding = next((coding for coding in codings if coding.keys() >= set(values)), None)
+    if coding is None:
+        known = set().union(*codings)
+        stray = [value for value in values if value not in known]
+        expected = " or ".join(str(sorted(coding)) for coding in codings)
+        raise DataError(f"{path}: unexpected label value {(stray or values)[-1]}; expected only {expected}")
+    return coding
+
+
 def natural_order(text: object) -> list[Any]:
     """Sort key that compares digits as numbers: subject-2 before subject-10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part]

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.config import DataSettings, PreprocessingSettings
+from medtrans.config import PreprocessingSettings
 from medtrans.data.classes import Classes
-from medtrans.data.layouts import CaseFiles, Dataset, open_dataset
+from medtrans.data.layouts import CaseFiles, Dataset
 from medtrans.data.photographs.files import preprocess_photograph, read_class_indices, read_photograph
-from medtrans.data.scans.files import check_same_grid, coding_for, read_image, read_label
-from medtrans.data.scans.preprocessing import Prepared, preprocess
-from medtrans.data.scans.slices import slice_cases
-from medtrans.errors import ConfigError, DataError, MedtransWarning
-from medtrans.tasks import Case, Task, TaskName
+from medtrans.data.layouts.dataset import coding_for
+from medtrans.errors import DataError, MedtransWarning
+from medtrans.tasks import Case
 
 
 def read_photographs(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medtrans.data.layouts.dataset import coding_for
 from medtrans.errors import DataError
 
 _NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
@@ -92,17 +93,6 @@ def read_label(path: Path, codings: Sequence[Mapping[int, int]]) -> Volume:
         if coding[value]:
             label[volume.voxels == value] = coding[value]
     return Volume(path, label, volume.affine, volume.oriented)
-
-
-def coding_for(path: Path, values: Sequence[int], codings: Sequence[Mapping[int, int]]) -> Mapping[int, int]:
-    """The first coding that explains all values of a label map; where none does, DataError names the unexpected one."""
-    coding = next((coding for coding in codings if coding.keys() >= set(values)), None)
-    if coding is None:
-        known = set().union(*codings)
-        stray = [value for value in values if value not in known]
-        expected = " or ".join(str(sorted(coding)) for coding in codings)
-        raise DataError(f"{path}: unexpected label value {(stray or values)[-1]}; expected only {expected}")
-    return coding
 
 
 def check_same_grid(case_id: str, image: Volume, label: Volume) -> None:
