@@ -7,6 +7,7 @@ to transfer from.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from medtrans.errors import MedtransError, MedtransWarning
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from medtrans.selection import rank_sources
     from medtrans.sources import Pool
 
-__version__ = "0.1.0"
-
 # Imported on first use: torch takes a second that `medtrans --help` does not have.
 _LAZY = {"load_task": "medtrans.data", "rank_sources": "medtrans.selection", "Pool": "medtrans.sources"}
 
@@ -26,6 +25,8 @@ __all__ = ["Case", "MedtransError", "MedtransWarning", "Pool", "Task", "TaskName
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("medtrans")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'medtrans' has no attribute '{name}'")

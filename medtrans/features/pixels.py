@@ -5,10 +5,10 @@ Only windows that hold a sampled pixel go through the network, and of each windo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, product
-from typing import Protocol, get_args
+from itertools import product
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softmax
 
 from medtrans.errors import NetworkError, SamplingError, did_you_mean
-from medtrans.features.windows import WINDOW_3D, Pixels, Window, batches_of, windows_around
+from medtrans.features.windows import Pixels, Window, batches_of, windows_around
 from medtrans.networks import forward_with_map, penultimate_layer
 from medtrans.sources import Activation
 from medtrans.tasks import Case

@@ -9,11 +9,11 @@ from medtrans.learning.evaluate import (
     predict_outputs,
     segmentation_accuracy,
 )
-from medtrans.learning.fine_tune import fine_tune
-from medtrans.learning.fusion import FusedNetwork, average_predictions, fuse_heads
 from medtrans.learning.loop import Descent, Progress
 from medtrans.learning.measures import Accuracy, accuracy_of_labels
 from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
+from medtrans.learning.transfer.fine_tune import fine_tune
+from medtrans.learning.transfer.fusion import FusedNetwork, average_predictions, fuse_heads
 
 __all__ = [
     "Accuracy",

@@ -17,6 +17,7 @@ from medtrans.sampling import PixelSample
 from medtrans.selection.results import Missing
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
+from medtrans.sources.fit import misfit
 from medtrans.tasks import Task
 
 Values = dict[str, tuple[float, ...]]
@@ -51,7 +52,8 @@ def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str)
     Raises:
         MedtransError: the source does not fit the target, or cannot be loaded.
     """
-    _require_fit(source, target)
+    if found := misfit(source, target):
+        raise MedtransError(found)
     pixels = extract_features(
         source.load_network(device),
         target.cases,
@@ -100,13 +102,6 @@ def same_pixels(sample: PixelSample) -> bool:
 def _chosen(arrays: Mapping[str, Any], name: str, chosen: Any) -> Any:
     """The array at one repetition's pixels; the signature's own pixels stay as they are."""
     return arrays[name] if name in ("source_features", "source_labels") else arrays[name][chosen]
-
-
-def _require_fit(source: Source, target: Task) -> None:
-    if source.spatial_dims != target.ndim:
-        raise MedtransError(f"the source reads {source.spatial_dims}D images, the target's are {target.ndim}D")
-    if source.in_channels != target.n_channels:
-        raise MedtransError(f"the source reads {source.in_channels} channels, the target has {target.n_channels}")
 
 
 def _one_line(error: Exception) -> str:

@@ -18,12 +18,12 @@ from torch import nn
 from medtrans.config import PreprocessingSettings
 from medtrans.errors import BundleError, ConfigError
 from medtrans.networks import network_arguments, network_skeleton
-from medtrans.sources import metadata as texts
+from medtrans.sources import description as texts
+from medtrans.sources.architecture import read_activation, read_network_definition
+from medtrans.sources.description import Description
 from medtrans.sources.files import Document, member, read_document
-from medtrans.sources.inference import read_activation, read_network_definition
-from medtrans.sources.metadata import Description
 from medtrans.sources.signature import Signature
-from medtrans.sources.weights import check_fit, load_network, write_weights
+from medtrans.sources.weights import check_weights, load_network, write_weights
 from medtrans.tasks import TaskName
 
 METADATA_FILE = "configs/metadata.json"
@@ -100,7 +100,7 @@ def write_bundle(
         NetworkError: ``definition`` is not one of ``medtrans.networks``.
     """
     path = Path(path)
-    check_fit(path, network.state_dict(), network_skeleton(definition))
+    check_weights(path, network.state_dict(), network_skeleton(definition))
     description = Description(task, class_names, definition, preprocessing, signature, training_record)
     created = [folder for folder in path.parents if not folder.exists()]
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}")

@@ -41,7 +41,7 @@ def load_network(file: Path, definition: Mapping[str, Any]) -> nn.Module:
     except NetworkError as error:
         raise BundleError(f"{file}: {error}") from error
     weights = read_weights(file)
-    check_fit(file, weights, network)
+    check_weights(file, weights, network)
     network.load_state_dict(weights, assign=True)
     return network.float().eval()
 
@@ -68,7 +68,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def check_fit(file: Path, weights: Mapping[str, Tensor], network: nn.Module) -> None:
+def check_weights(file: Path, weights: Mapping[str, Tensor], network: nn.Module) -> None:
     """Compare weights with what the network expects; raises BundleError naming the first that differs."""
     expected = network.state_dict()
     kind = type(network).__name__

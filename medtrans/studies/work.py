@@ -28,8 +28,8 @@ from medtrans.learning import (
     train_source,
     training_accuracy,
 )
-from medtrans.learning.fine_tune import Mode
 from medtrans.learning.train import UNFINISHED
+from medtrans.learning.transfer.fine_tune import Mode
 from medtrans.metrics.registry import get_metric
 from medtrans.networks import network_definition, resolve_device, size_divisor
 from medtrans.selection import filter_sources

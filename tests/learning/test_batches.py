@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batches, augment, left_right_axis, random_box
-from medtrans.learning.fine_tune import CoarseCase
+from medtrans.learning.transfer.head import CoarseCase
 from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
 
 

@@ -19,12 +19,12 @@ from medtrans.config import (
 )
 from medtrans.errors import NetworkError, TrainingError
 from medtrans.learning import dice_score, fine_tune, fuse_heads, train_source
-from medtrans.learning.fine_tune import feature_cases
 from medtrans.learning.loop import descend
+from medtrans.learning.transfer.head import feature_cases
 from medtrans.networks import build_network, forward_with_features, network_definition, penultimate_layer
 from medtrans.sources import Source, read_bundle, write_bundle
 from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
-from tests.learning.test_fine_tune import a_target, changed, same_weights
+from tests.learning.transfer.test_fine_tune import a_target, changed, same_weights
 
 SCENES = ("FCN8s", "UNet", "SegNet", "PSPNet", "FRRNA")  # FRRNB is FRRNA with one level more
 COARSE = ("FCN8s", "PSPNet")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from medtrans.config import PreprocessingSettings
 from medtrans.data.classes import Classes
 from medtrans.data.layouts import CaseFiles, Dataset
-from medtrans.data.photographs.files import preprocess_photograph, read_class_indices, read_photograph
 from medtrans.data.layouts.dataset import coding_for
+from medtrans.data.photographs.files import preprocess_photograph, read_class_indices, read_photograph
 from medtrans.errors import DataError, MedtransWarning
 from medtrans.tasks import Case
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from medtrans import __version__
 from medtrans.config import PreprocessingSettings
 from medtrans.networks import network_arguments, size_divisor
 from medtrans.sources.signature import Signature
@@ -18,6 +17,7 @@ FORMAT = 1
 """Of the entry ``medtrans`` in ``configs/metadata.json``."""
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
+_VERSION = version("medtrans")
 _COLOURS = ("red", "green", "blue")
 _INTENDED_USE = "Research on transferability. Not for diagnosis."
 
@@ -68,11 +68,11 @@ def metadata(source: Description) -> dict[str, Any]:
         "required_packages_version": _required_packages(source.definition),
         "task": f"Segmentation of {task.structure} in {task.modality}",
         "description": f"{source.architecture} trained on {task.modality} images of {task.domain}",
-        "authors": f"trained with medtrans {__version__}",
+        "authors": f"trained with medtrans {_VERSION}",
         "copyright": "see LICENSE",
         "intended_use": _INTENDED_USE,
         "network_data_format": _data_format(source),
-        "medtrans": {"format": FORMAT, "version": __version__, "task": str(task)} | source.settings,
+        "medtrans": {"format": FORMAT, "version": _VERSION, "task": str(task)} | source.settings,
     }
 
 
@@ -97,7 +97,7 @@ def model_card(source: Description) -> str:
 # {task}
 
 Segments {task.structure} in {task.modality} images of {task.domain}: classes {", ".join(source.class_names)}.
-A {source.architecture}, trained with medtrans {__version__} as a source to transfer from.
+A {source.architecture}, trained with medtrans {_VERSION} as a source to transfer from.
 
 - Intended use: {_INTENDED_USE}
 - Signature: {_told(source.signature)}
@@ -113,7 +113,7 @@ A {source.architecture}, trained with medtrans {__version__} as a source to tran
 
 def _required_packages(definition: Mapping[str, Any]) -> dict[str, str]:
     """What other tools need beside MONAI to build the network."""
-    return {"medtrans": __version__} if definition["_target_"].startswith("medtrans.") else {}
+    return {"medtrans": _VERSION} if definition["_target_"].startswith("medtrans.") else {}
 
 
 def _told(signature: Signature | None) -> str:

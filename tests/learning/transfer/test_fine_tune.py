@@ -13,8 +13,8 @@ from torch import nn
 from medtrans.config import PreprocessingSettings, TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning import dice_score, fine_tune
-from medtrans.learning.fine_tune import feature_cases
 from medtrans.learning.loop import descend
+from medtrans.learning.transfer.head import feature_cases
 from medtrans.networks import build_network, forward_with_features, network_definition
 from medtrans.sources import Source, write_bundle
 from medtrans.tasks import Case, Task, TaskName

@@ -12,10 +12,11 @@ from torch import nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
-from medtrans.learning.fine_tune import check_fit, new_head, retrain_head
 from medtrans.learning.loop import Progress
+from medtrans.learning.transfer.head import new_head, retrain_head
 from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, size_divisor
 from medtrans.sources import Source
+from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task
 
 HEAD = "head"

@@ -12,12 +12,12 @@ from torch import nn
 from medtrans.config import PreprocessingSettings, TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning import FusedNetwork, average_predictions, dice_score, fuse_heads
-from medtrans.learning.fine_tune import new_head
 from medtrans.learning.loop import descend
+from medtrans.learning.transfer.head import new_head
 from medtrans.networks import build_network, forward_with_features, network_definition, penultimate_layer
 from medtrans.sources import Source, write_bundle
 from medtrans.tasks import TaskName
-from tests.learning.test_fine_tune import a_target, same_weights
+from tests.learning.transfer.test_fine_tune import a_target, same_weights
 
 SETTINGS = TrainingSettings(steps=4, batch_size=2, augment=False)
 

@@ -1,0 +1,73 @@
+"""From a source to the target: train all of its weights on the target's cases, or its last layer only."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from torch import nn
+
+from medtrans.config import TrainingSettings
+from medtrans.errors import TrainingError, did_you_mean
+from medtrans.learning.loop import Progress, descend
+from medtrans.learning.transfer.head import replace_head, retrain_head
+from medtrans.networks import (
+    auxiliary_layers,
+    penultimate_layer,
+    resolve_device,
+    size_divisor,
+)
+from medtrans.sources import Source
+from medtrans.sources.fit import check_fit
+from medtrans.tasks import Task
+
+Mode = Literal["full", "head"]
+
+
+def fine_tune(
+    source: Source,
+    task: Task,
+    *,
+    training: TrainingSettings,
+    mode: Mode = "full",
+    head_first: TrainingSettings | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> nn.Module:
+    """Train a source's network further on a task; returns it in evaluation mode, with outputs for the task's classes.
+
+    ``full`` trains every weight, ``head`` only the last convolution, which maps the penultimate features to classes.
+    The last layer is kept where the source has as many classes as the task and gives them by softmax; otherwise a new
+    one of the same size, initialised from ``training.seed``, takes its place, and that of an auxiliary head likewise.
+
+    With ``head_first``, mode ``full`` starts from a head that was retrained with these settings: gradients of a head
+    that does not fit the task would change features that do (Kumar et al., "Fine-tuning can distort pretrained features
+    and underperform out-of-distribution", ICLR 2022).
+
+    The head of 2D images without augmentation is trained on features that are computed once, so that a step costs
+    a few milliseconds; patches are then cut from the features of the whole image. The same seed gives the same
+    weights, as in ``descend``.
+
+    Raises:
+        TrainingError: the task does not fit the source, no case shows the structure, or the loss is not finite.
+        BundleError: the source's weights cannot be loaded.
+    """
+    if mode not in get_args(Mode):
+        raise TrainingError(f"unknown mode '{mode}'; {did_you_mean(mode, get_args(Mode))}")
+    if mode == "head" and head_first is not None:
+        raise TrainingError("head_first goes before mode 'full'; in mode 'head' give its settings as training")
+    check_fit(source, task)
+    place = resolve_device(device)
+    network = source.load_network("cpu")
+    head_name = penultimate_layer(network, source.spatial_dims, source.in_channels)
+    if source.out_channels != task.n_classes or source.activation != "softmax":
+        for name in (head_name, *auxiliary_layers(network)):
+            replace_head(network, name, task.n_classes, training.seed)
+    divisor = size_divisor(source.network_definition)
+    network.to(place)
+    how: Any = {"divisor": divisor, "device": place, "text": f"{source.name} to {task.name}", "progress": progress}
+    if head_settings := training if mode == "head" else head_first:
+        retrain_head(network, head_name, task, head_settings, **how)
+        network.requires_grad_(True)
+    if mode == "full":
+        descend(network.train(), task, training, **how)
+    return network.eval()
