@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from medtrans.errors import MedtransError
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.relations import Relation, by_relation
 from medtrans.studies.results import Results
 from medtrans.tasks import TaskName

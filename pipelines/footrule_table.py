@@ -12,7 +12,7 @@ import pandas as pd
 from _common import Study, markdown, read_study, with_mean
 from matplotlib.figure import Figure
 
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.compare import agreement
 from medtrans.studies.results import Results
 

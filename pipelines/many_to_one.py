@@ -13,7 +13,7 @@ import pandas as pd
 from _common import Study, markdown, read_study, with_mean
 from matplotlib.figure import Figure
 
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import pandas as pd
 from _common import markdown, read_study, with_mean
 
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.ceiling import FEWEST
 from medtrans.studies.compare import agreement_table
 from medtrans.studies.plan import NO_FILTER

@@ -15,7 +15,7 @@ import pandas as pd
 from _common import markdown, read_study, structure
 from matplotlib.figure import Figure
 
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 
 COLUMNS = ["Pearson, all", "Pearson, within a target", "Spearman, within a target", "n"]
 

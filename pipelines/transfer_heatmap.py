@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import dendrogram, leaves_list
 
 from medtrans.agreement import cluster_sources
-from medtrans.report.study_text import MODE_NAMES
+from medtrans.report.study.text import MODE_NAMES
 
 
 def main() -> None:

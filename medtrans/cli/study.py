@@ -74,7 +74,7 @@ def store_path(where: Path) -> Path:
 
 
 def _write_report(path: Path) -> None:
-    from medtrans.report.study import write_study_report
+    from medtrans.report.study.page import write_study_report
 
     for written in write_study_report(Results.read(path), path.parent):
         out.print(f"wrote {written}", markup=False)

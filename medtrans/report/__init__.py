@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from medtrans.report.exports import ranking_csv, ranking_json, write_csv, write_json, write_texts
-from medtrans.report.html import ranking_html, write_html
-from medtrans.report.tables import ranking_table
+from medtrans.report.ranking.exports import ranking_csv, ranking_json, write_csv, write_json
+from medtrans.report.files import write_texts
+from medtrans.report.ranking.page import ranking_html, write_html
+from medtrans.report.ranking.table import ranking_table
 
 __all__ = [
     "ranking_csv",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medtrans.config import DataSettings, PreprocessingSettings, StudyJob
-from medtrans.report.study import write_study_report
+from medtrans.report.study.page import write_study_report
 from medtrans.selection import read_evidence
 from medtrans.sources import Pool
 from medtrans.studies import cases as loading

@@ -13,11 +13,11 @@ import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from medtrans.report.exports import write_texts
-from medtrans.report.page import page
+from medtrans.report.files import write_texts
+from medtrans.report.templates import page
 from medtrans.report.panels import TIMES, Cell, Panels, number, panels, same
-from medtrans.report.study_figures import fusion_figure, heat_map, scatter, views
-from medtrans.report.study_record import (
+from medtrans.report.study.figures import fusion_figure, heat_map, scatter, views
+from medtrans.report.study.record import (
     configuration,
     dropped_by,
     duration_table,
@@ -29,8 +29,8 @@ from medtrans.report.study_record import (
     states,
     unfinished,
 )
-from medtrans.report.study_tables import TOPS, filter_table, summary_table, target_table
-from medtrans.report.study_text import MODE_NAMES, Findings, answer, count, headline
+from medtrans.report.study.tables import TOPS, filter_table, summary_table, target_table
+from medtrans.report.study.text import MODE_NAMES, Findings, answer, count, headline
 from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
 from medtrans.studies.evidence import evidence_json
 from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
@@ -85,7 +85,7 @@ def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> s
     modes = {mode: MODE_NAMES[mode] for mode in results.modes}
     figures = _figures(results, findings, fusions, modes)
     return page(
-        "study.html.j2",
+        "study/study.html.j2",
         name=results.job.output.resolve().name,
         measure=results.measure_name,
         headline=headline(findings, results.modes),

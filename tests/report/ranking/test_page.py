@@ -11,7 +11,7 @@ import pytest
 from matplotlib import image
 
 from medtrans.report import ranking_html
-from medtrans.report.figures import CLASS_COLOURS, sampled_counts, score_plot, slice_pictures
+from medtrans.report.ranking.figures import CLASS_COLOURS, sampled_counts, score_plot, slice_pictures
 from medtrans.selection.results import scores_of_metric
 from medtrans.tasks import IGNORE_LABEL
 

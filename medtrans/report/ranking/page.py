@@ -7,9 +7,9 @@ from pathlib import Path
 
 from medtrans.errors import MetricError
 from medtrans.metrics.registry import get_metric
-from medtrans.report.exports import write_text
-from medtrans.report.figures import sampled_counts, score_plot, slice_pictures
-from medtrans.report.page import page
+from medtrans.report.files import write_text
+from medtrans.report.ranking.figures import sampled_counts, score_plot, slice_pictures
+from medtrans.report.templates import page
 from medtrans.selection import Ranking
 from medtrans.selection.text import answer, by_reason, decimals, score_text, stakes
 
@@ -24,7 +24,7 @@ def ranking_html(ranking: Ranking) -> str:
     picture = ranking.picture
     places = {metric: decimals(ranking.by(metric)) for metric in ranking.scored_metrics}
     return page(
-        "ranking.html.j2",
+        "ranking/ranking.html.j2",
         ranking=ranking,
         headline=ranking.by(),
         answer=answer(ranking),

@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 
 from medtrans.report.panels import NONE, Cell, Head, Row, Table, interval, name_cell, number_cell, text_head
-from medtrans.report.study_text import MODE_NAMES, count
+from medtrans.report.study.text import MODE_NAMES, count
 from medtrans.studies.plan import plan, plan_fusions
 from medtrans.studies.progress import needs_missing
 from medtrans.studies.results import Results

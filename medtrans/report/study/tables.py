@@ -23,7 +23,7 @@ from medtrans.report.panels import (
     text_head,
     with_best,
 )
-from medtrans.report.study_text import Findings, count
+from medtrans.report.study.text import Findings, count
 from medtrans.studies.ceiling import FAILED, FEWEST
 from medtrans.studies.plan import NO_FILTER
 from medtrans.studies.results import Results

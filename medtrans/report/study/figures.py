@@ -13,7 +13,7 @@ from scipy.cluster.hierarchy import dendrogram
 
 from medtrans.agreement import cluster_sources
 from medtrans.report.panels import interval, number
-from medtrans.report.study_text import Findings, count
+from medtrans.report.study.text import Findings, count
 from medtrans.studies.many_to_one import RANDOM, TRUTH
 from medtrans.studies.plan import NO_FILTER
 from medtrans.studies.results import Results

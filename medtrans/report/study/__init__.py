@@ -1,0 +1,1 @@
+"""A study as people look at it: one HTML page, and its tables as files."""
