@@ -25,11 +25,11 @@ import pandas as pd
 
 from medtrans.config import StudyJob
 from medtrans.simulation import simulate_fets
-from medtrans.studies.pieces import Outcome, Piece
-from medtrans.studies.results import Results
-from medtrans.studies.run import run_study
-from medtrans.studies.work import run_piece
-from medtrans.studies.workers import LocalProcesses
+from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.run import run_study
+from medtrans.studies.engine.work import run_piece
+from medtrans.studies.engine.workers import LocalProcesses
+from medtrans.studies.findings.results import Results
 
 Work = Callable[[StudyJob, Piece], Outcome]
 

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from medtrans.config import StudyJob
-from medtrans.studies.pieces import Outcome, Piece
-from medtrans.studies.plan import plan, plan_fusions
-from medtrans.studies.results import Results
-from medtrans.studies.store import Store
+from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.plan import plan
+from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.fusions import plan_fusions
+from medtrans.studies.findings.results import Results
 
 
 def study(output: Path, n_sources: int, n_targets: int) -> StudyJob:

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from medtrans.errors import MedtransError
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.relations import Relation, by_relation
-from medtrans.studies.results import Results
+from medtrans.studies.findings.relations import Relation, by_relation
+from medtrans.studies.findings.results import Results
 from medtrans.tasks import TaskName
 
 DEFAULT_STUDY = Path("runs/study-open-ms")  # the output of configs/study_open_ms.yaml

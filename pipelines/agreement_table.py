@@ -13,9 +13,9 @@ import pandas as pd
 from _common import markdown, read_study, with_mean
 
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.ceiling import FAILED
-from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
-from medtrans.studies.plan import NO_FILTER
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.ceiling import FAILED
+from medtrans.studies.findings.compare import agreement_table, ceiling_summary, ceiling_table, summary
 
 COLUMNS = {
     "kendall": "Kendall",

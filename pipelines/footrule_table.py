@@ -13,8 +13,8 @@ from _common import Study, markdown, read_study, with_mean
 from matplotlib.figure import Figure
 
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.compare import agreement
-from medtrans.studies.results import Results
+from medtrans.studies.findings.compare import agreement
+from medtrans.studies.findings.results import Results
 
 METRICS = ("h_score", "otce_sim")
 TOP = {f"footrule_{k}": f"Top {k}" for k in range(1, 5)}

@@ -14,7 +14,7 @@ from _common import Study, markdown, read_study, with_mean
 from matplotlib.figure import Figure
 
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ import pandas as pd
 from _common import markdown, read_study, with_mean
 
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.ceiling import FEWEST
-from medtrans.studies.compare import agreement_table
-from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.ceiling import FEWEST
+from medtrans.studies.findings.compare import agreement_table
+from medtrans.studies.findings.results import Results
 from medtrans.tasks import ARCHITECTURE
 
 METRICS = ("h_score", "otce_sim", "leep", "logme")

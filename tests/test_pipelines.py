@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from medtrans.config import StudyJob
-from medtrans.studies.pieces import Outcome, Piece
-from medtrans.studies.plan import plan, plan_fusions
-from medtrans.studies.results import Results
-from medtrans.studies.store import Store
+from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.plan import plan
+from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.fusions import plan_fusions
+from medtrans.studies.findings.results import Results
 from tests.data.tiny_streets import write_cityscapes
 
 PIPELINES = Path(__file__).resolve().parents[1] / "pipelines"

@@ -16,9 +16,9 @@ from rich.text import Text
 from medtrans.cli.terminal import out
 from medtrans.config import StudyJob, load_settings
 from medtrans.errors import StudyError
-from medtrans.studies.progress import Progress, look_at
-from medtrans.studies.results import Results
-from medtrans.studies.store import Store
+from medtrans.studies.engine.progress import Progress, look_at
+from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.results import Results
 
 SHOWN_FAILURES = 20
 
@@ -29,7 +29,7 @@ def run_study_job(job: StudyJob, config: Path) -> None:
     Raises:
         StudyError: the study cannot go on, or pieces failed after all others were done.
     """
-    from medtrans.studies.run import run_study
+    from medtrans.studies.engine.run import run_study
 
     with _shown() as progress:
         summary = run_study(job, progress=progress)

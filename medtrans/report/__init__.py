@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from medtrans.report.ranking.exports import ranking_csv, ranking_json, write_csv, write_json
 from medtrans.report.files import write_texts
+from medtrans.report.ranking.exports import ranking_csv, ranking_json, write_csv, write_json
 from medtrans.report.ranking.page import ranking_html, write_html
 from medtrans.report.ranking.table import ranking_table
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medtrans.cli.study import store_path
-from medtrans.studies.results import Results
+from medtrans.studies.findings.results import Results
 from tests.cli.jobs import complaint, run, study_settings, write
 
 GROUP = {"tasks": ["fets-1/FLAIR/ED"], "data": {"format": "fets", "root": "nowhere"}}
@@ -110,7 +110,7 @@ def test_no_study_there(tmp_path, capsys):
 
 
 def test_a_store_that_another_program_locks(finished, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("medtrans.studies.schema.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("medtrans.studies.engine.schema.BUSY_SECONDS", 0.1)
     locker = sqlite3.connect(store_path(finished))
     locker.execute("BEGIN EXCLUSIVE")
     try:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from medtrans.config import StudyJob
-from medtrans.studies.pieces import Outcome, Piece
-from medtrans.studies.plan import plan, plan_fusions
-from medtrans.studies.results import Results
-from medtrans.studies.store import Store
+from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.plan import plan
+from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.fusions import plan_fusions
+from medtrans.studies.findings.results import Results
 
 SOURCES = ("a/T1/GM", "a/T1/WM", "a/T2/GM", "b/T1/GM")
 TARGETS = ("b/T1/GM", "b/T1/WM", "b/T2/WM")

@@ -11,8 +11,8 @@ import pandas as pd
 
 from medtrans.config import StudyJob
 from medtrans.errors import TrainingError
-from medtrans.studies.pieces import Outcome, Piece
-from medtrans.studies.store import TABLES, Store
+from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.store import TABLES, Store
 from tests.studies.conftest import outcome_of
 
 VICTIM = "score a/T1/WM on b/T1/WM"
@@ -45,7 +45,7 @@ def slow(job: StudyJob, piece: Piece) -> Outcome:
 
 def real(job: StudyJob, piece: Piece) -> Outcome:
     """Note the call, then do the piece."""
-    from medtrans.studies.work import run_piece
+    from medtrans.studies.engine.work import run_piece
 
     note(job, piece.key)
     return run_piece(job, piece)

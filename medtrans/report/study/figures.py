@@ -14,9 +14,9 @@ from scipy.cluster.hierarchy import dendrogram
 from medtrans.agreement import cluster_sources
 from medtrans.report.panels import interval, number
 from medtrans.report.study.text import Findings, count
-from medtrans.studies.many_to_one import RANDOM, TRUTH
-from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.fusions import RANDOM, TRUTH
+from medtrans.studies.findings.results import Results
 
 _INK, _MUTED, _LINE, _ACCENT = "#17202c", "#5c6878", "#e2e7ed", "#0a6c74"
 _COLOURS = (

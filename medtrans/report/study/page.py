@@ -14,7 +14,6 @@ from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
 from medtrans.report.files import write_texts
-from medtrans.report.templates import page
 from medtrans.report.panels import TIMES, Cell, Panels, number, panels, same
 from medtrans.report.study.figures import fusion_figure, heat_map, scatter, views
 from medtrans.report.study.record import (
@@ -26,16 +25,18 @@ from medtrans.report.study.record import (
     missing_table,
     parts_table,
     scratch_table,
-    states,
     unfinished,
 )
 from medtrans.report.study.tables import TOPS, filter_table, summary_table, target_table
 from medtrans.report.study.text import MODE_NAMES, Findings, answer, count, headline
-from medtrans.studies.compare import agreement_table, ceiling_summary, ceiling_table, summary
-from medtrans.studies.evidence import evidence_json
-from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
-from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results, export_csv, export_parquet
+from medtrans.report.templates import page
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.engine.progress import states
+from medtrans.studies.findings.compare import agreement_table, ceiling_summary, ceiling_table, summary
+from medtrans.studies.findings.evidence import evidence_json
+from medtrans.studies.findings.exports import export_csv, export_parquet
+from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.findings.results import Results
 
 
 def write_study_report(results: Results, folder: Path) -> list[Path]:

@@ -10,9 +10,7 @@ import yaml
 
 from medtrans.report.panels import NONE, Cell, Head, Row, Table, interval, name_cell, number_cell, text_head
 from medtrans.report.study.text import MODE_NAMES, count
-from medtrans.studies.plan import plan, plan_fusions
-from medtrans.studies.progress import needs_missing
-from medtrans.studies.results import Results
+from medtrans.studies.findings.results import Results
 
 _DOES = {  # what a piece of each kind does, in the order of the work
     "train": "train a source",
@@ -97,23 +95,6 @@ def dropped_by(results: Results, filter_name: str) -> list[tuple[str, list[tuple
         for target in results.targets
         if len(rows := dropped[dropped["target"] == target])
     ]
-
-
-def states(results: Results) -> Counter[str]:
-    """How many pieces are done, failed, blocked (their source could not be trained) and left, as far as is known.
-
-    Which sources are fused turns out when everything else is done.
-    """
-    pieces = results.frames["pieces"]
-    status = dict(zip(pieces["key"], pieces["status"], strict=True))
-    known = [piece for wave in plan(results.job) for piece in wave] + plan_fusions(results.job, results)
-    untrained = {
-        source
-        for piece in known
-        if piece.kind == "train" and status.get(piece.key) == "failed"
-        for source in piece.sources
-    }
-    return Counter(status.get(piece.key, "blocked" if needs_missing(piece, untrained) else "left") for piece in known)
 
 
 def unfinished(state: Counter[str]) -> str:

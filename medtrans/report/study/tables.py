@@ -24,9 +24,9 @@ from medtrans.report.panels import (
     with_best,
 )
 from medtrans.report.study.text import Findings, count
-from medtrans.studies.ceiling import FAILED, FEWEST
-from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.ceiling import FAILED, FEWEST
+from medtrans.studies.findings.results import Results
 
 TOPS = {"footrule": "all", **{f"footrule_{k}": f"Top {k}" for k in range(1, 5)}}
 """How many first picks a footrule looks at, by its name."""

@@ -10,9 +10,9 @@ import pandas as pd
 
 from medtrans.agreement import mean_interval
 from medtrans.report.panels import interval, number, percent
-from medtrans.studies.ceiling import FAILED, FEWEST, NOISE
-from medtrans.studies.plan import NO_FILTER
-from medtrans.studies.results import Results
+from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.ceiling import FAILED, FEWEST, NOISE
+from medtrans.studies.findings.results import Results
 
 MODE_NAMES = {"head": "head retrained", "full": "all layers fine-tuned"}
 _WITH = {"head": "with the head retrained", "full": "with all layers fine-tuned"}
@@ -22,7 +22,7 @@ _NAMED_RIVALS = 3
 
 @dataclass(frozen=True)
 class Findings:
-    """The tables of `medtrans.studies.compare` that a page tells of."""
+    """The tables of `medtrans.studies.findings.compare` that a page tells of."""
 
     agreements: pd.DataFrame
     summaries: pd.DataFrame

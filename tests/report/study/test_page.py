@@ -13,25 +13,19 @@ import pytest
 
 from medtrans.config import StudyJob
 from medtrans.report.panels import MINUS, NONE, Cell, Head, Row, Table, with_best
-from medtrans.report.study.page import find, script_json, study_html, write_study_report
 from medtrans.report.study.figures import fusion_figure, heat_map, scatter
-from medtrans.report.study.record import (
-    dropped_by,
-    failure_table,
-    fusion_table,
-    parts_table,
-    scratch_table,
-    states,
-    unfinished,
-)
+from medtrans.report.study.page import find, script_json, study_html, write_study_report
+from medtrans.report.study.record import dropped_by, failure_table, fusion_table, parts_table, scratch_table, unfinished
 from medtrans.report.study.tables import filter_table, summary_table, target_table
 from medtrans.report.study.text import Findings, answer
 from medtrans.selection.evidence import read_evidence
-from medtrans.studies.many_to_one import many_to_one_summary, many_to_one_table
-from medtrans.studies.pieces import Piece
-from medtrans.studies.plan import plan, plan_fusions
-from medtrans.studies.results import Results
-from medtrans.studies.store import Store
+from medtrans.studies.engine.pieces import Piece
+from medtrans.studies.engine.plan import plan
+from medtrans.studies.engine.progress import states
+from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.fusions import plan_fusions
+from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.findings.results import Results
 from tests.report.ranking.test_page import Page
 from tests.studies.conftest import SOURCES, TARGETS, outcome_of, tiny_settings
 

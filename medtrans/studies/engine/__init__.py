@@ -1,0 +1,1 @@
+"""How a study is done: its plan, its pieces, who works on them, and the store that keeps what they find."""

@@ -1,0 +1,258 @@
+"""What a worker does with one piece of a study."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import nn
+
+from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, TrainingSettings, differences
+from medtrans.errors import StudyError
+from medtrans.learning import (
+    Accuracy,
+    accuracy_of_labels,
+    average_predictions,
+    definition_for,
+    fine_tune,
+    fuse_heads,
+    largest_output,
+    predict_outputs,
+    train_network,
+    train_source,
+    training_accuracy,
+)
+from medtrans.learning.train import UNFINISHED
+from medtrans.learning.transfer.fine_tune import Mode
+from medtrans.metrics.registry import get_metric
+from medtrans.networks import network_definition, resolve_device, size_divisor
+from medtrans.selection import filter_sources
+from medtrans.selection.scoring import score_source
+from medtrans.selection.stopwatch import Stopwatch
+from medtrans.sources import Source, read_bundle
+from medtrans.studies.engine.cases import held_out_cases, labelled_task, sampled_pixels, source_task
+from medtrans.studies.engine.pieces import FUSED, SCRATCH, Kind, Outcome, Piece
+from medtrans.studies.engine.plan import candidates
+from medtrans.studies.engine.predictions import Probabilities, probabilities, read_predictions, write_predictions
+from medtrans.tasks import Case, Task
+
+Rows = dict[str, list[tuple[Any, ...]]]
+"""What a piece found, by table of the store."""
+
+
+def run_piece(job: StudyJob, piece: Piece) -> Outcome:
+    """Do one piece of a study.
+
+    The result depends on the job, the piece, the files and the number of threads, and on nothing else: a piece may be
+    done again, by any worker. Sources are read from the job's pool; a training adds one to it, and one that is there,
+    trained with the same settings on the same data, is kept. Where several sources are fused, a full fine-tuning also
+    leaves its class probabilities on the test cases in the output folder.
+
+    Raises:
+        MedtransError: there is no result, and why.
+    """
+    clock = Stopwatch()
+    began = time.perf_counter()
+    rows = _WORK[piece.kind](job, piece, clock)
+    return Outcome(rows, time.perf_counter() - began, clock.seconds)
+
+
+def _train(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
+    (name,) = piece.sources
+    with clock("data"):
+        task = source_task(job, name)
+    lock = job.pool_path / UNFINISHED / f"{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        FileLock(lock),
+        clock("training"),
+    ):  # a run that was killed may have left a worker of a cluster at this training
+        source = train_source(
+            task,
+            pool=job.pool_path,
+            preprocessing=job.preprocessing,
+            network=job.network_of(name),
+            training=job.training,
+            signature=job.signature,
+            sampler=_signature_sampler(job),
+            name=name,
+            device=job.device,
+        )
+    return {"sources": [(name, *training_accuracy(source))]}
+
+
+def _signature_sampler(job: StudyJob) -> SamplerSettings:
+    """Where a signature's pixels lie is as for the study's first sampler; how many is the signature's own setting."""
+    first, default = next(iter(job.samplers.values())), SamplerSettings()
+    return first.model_copy(update={"n_pixels": default.n_pixels, "repetitions": default.repetitions})
+
+
+def _filter(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
+    with clock("data"):
+        target = labelled_task(job, piece.target)
+        sources = _trained(job, candidates(job, piece.target))
+    rows: list[tuple[Any, ...]] = []
+    for name, settings in job.filters.items():
+        with clock("filters"):
+            reasons = {it.source: it.reason for it in filter_sources(target, sources, settings).dropped}
+        names = [source.name for source in sources]
+        rows += [(piece.target, name, source, int(source not in reasons), reasons.get(source, "")) for source in names]
+    return {"candidates": rows}
+
+
+def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
+    with clock("data"):
+        source, target = _source(job, piece.sources[0]), labelled_task(job, piece.target)
+    metrics, device = [get_metric(name) for name in job.metrics], str(resolve_device(job.device))
+    rows: Rows = {"scores": [], "missing": []}
+    for sampler in job.samplers:
+        with clock("sampling"):
+            sample = sampled_pixels(job, piece.target, sampler)
+        values, missing = score_source(source, target, sample, metrics, device, clock)
+        where = (piece.target, source.name, sampler)
+        for metric, of_metric in values.items():
+            rows["scores"] += [(*where, metric, repetition, value) for repetition, value in enumerate(of_metric)]
+        rows["missing"] += [(*where, lack.metric, lack.reason) for lack in missing]
+    return rows
+
+
+def _transfer(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
+    accuracy, _ = _transferred(job, piece, clock)
+    return {"transfers": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
+
+
+def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
+    task, test = _cases(job, piece, clock)
+    if piece.mode == "head":
+        sources = [_source(job, name) for name in piece.sources]
+        with clock("training"):
+            fused = fuse_heads(sources, task, training=_training(job, piece), device=job.device)
+        accuracy, _ = _evaluated(job, fused, fused.divisor, task, test, clock)
+    else:
+        alone = [_predictions(job, replace(piece, kind="transfer", sources=(name,)), clock) for name in piece.sources]
+        with clock("evaluation"):
+            accuracy = _accuracy(test, map(average_predictions, zip(*alone, strict=True)), task)
+    return {"fusions": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
+
+
+_WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
+    "train": _train,
+    "filter": _filter,
+    "score": _score,
+    "transfer": _transfer,
+    "fuse": _fuse,
+}
+
+
+def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Accuracy, list[Probabilities]]:
+    """Accuracy on the test cases after a transfer; and, for fusions, the class probabilities there, which it writes."""
+    task, test = _cases(job, piece, clock)
+    network, divisor = _trained_network(job, piece, task, clock)
+    keep = piece.mode == "full" and job.many_to_one is not None
+    accuracy, kept = _evaluated(job, network, divisor, task, test, clock, keep=keep)
+    if keep:
+        with clock("predictions"):
+            write_predictions(_predictions_file(job, piece), kept)
+    return accuracy, kept
+
+
+def _predictions(job: StudyJob, transfer: Piece, clock: Stopwatch) -> list[Probabilities]:
+    """Class probabilities on the test cases after a full fine-tuning: as it left them, or by doing it again."""
+    with clock("predictions"):
+        found = read_predictions(_predictions_file(job, transfer), held_out_cases(job, transfer.target))
+    return found or _transferred(job, transfer, clock)[1]
+
+
+def _predictions_file(job: StudyJob, transfer: Piece) -> Path:
+    return job.output / "predictions" / transfer.target / f"{transfer.sources[0]}-seed{transfer.seed}.npz"
+
+
+def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) -> tuple[nn.Module, int]:
+    """The network of a transfer, and the divisor of the sizes that it takes."""
+    training = _training(job, piece)
+    if piece.mode == SCRATCH:
+        definition = definition_for(task, job.network)
+        with clock("training"):
+            network, _ = train_network(
+                task, definition, training, encoder_weights=job.network.encoder_weights, device=job.device
+            )
+            return network, size_divisor(definition)
+    source = _source(job, piece.sources[0])
+    mode = cast(Mode, piece.mode)
+    head_first = _training(job, replace(piece, mode="head")) if mode == "full" and job.transfer.head_first else None
+    with clock("training"):
+        network = fine_tune(source, task, training=training, mode=mode, head_first=head_first, device=job.device)
+    return network, size_divisor(source.network_definition)
+
+
+def _evaluated(
+    job: StudyJob,
+    network: nn.Module,
+    divisor: int,
+    task: Task,
+    test: Sequence[Case],
+    clock: Stopwatch,
+    *,
+    keep: bool = False,
+) -> tuple[Accuracy, list[Probabilities]]:
+    """Accuracy on the test cases; with ``keep`` also the class probabilities of each."""
+    labels, kept = [], []
+    with clock("evaluation"):
+        for outputs in predict_outputs(network, test, divisor=divisor, device=resolve_device(job.device)):
+            labels.append(largest_output(outputs))
+            if keep:
+                kept.append(probabilities(outputs))
+        return _accuracy(test, labels, task), kept
+
+
+def _accuracy(test: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], task: Task) -> Accuracy:
+    return accuracy_of_labels(test, predicted, task.n_classes, has_background=task.has_background)
+
+
+def _cases(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Task, tuple[Case, ...]]:
+    with clock("data"):
+        return labelled_task(job, piece.target), held_out_cases(job, piece.target)
+
+
+def _training(job: StudyJob, piece: Piece) -> TrainingSettings:
+    """The settings of the piece's mode, with its seed."""
+    settings: TrainingSettings | None = getattr(job.transfer, piece.mode)
+    if settings is None:
+        raise StudyError(f"{piece.key}: this study leaves the mode out; set transfer.{piece.mode} in a new study")
+    return settings.model_copy(update={"seed": piece.seed})
+
+
+def _source(job: StudyJob, name: str) -> Source:
+    """A source of the pool; StudyError where it is not the one that this study trained."""
+    source = read_bundle(job.pool_path / name, name)
+    theirs = source.metadata.get("medtrans", {}).get("training", {}).get("settings", {})
+    ours = {key: getattr(job, key).model_dump(mode="json") for key in ("preprocessing", "training")}
+    ours["network"] = _definition(source, job.network_of(name))
+    if changes := differences({key: theirs.get(key) for key in ours}, ours):
+        raise StudyError(
+            f"{job.pool_path / name}: holds a source from other settings ({changes}); "
+            "restore the study's pool, or choose another output for a new study"
+        )
+    return source
+
+
+def _definition(source: Source, network: NetworkSettings) -> dict[str, Any]:
+    """The architecture that the settings describe, for the source's images and classes."""
+    return network_definition(
+        network.name,
+        spatial_dims=source.spatial_dims,
+        in_channels=source.in_channels,
+        out_channels=source.out_channels,
+        width=network.width,
+    )
+
+
+def _trained(job: StudyJob, names: Iterable[str]) -> list[Source]:
+    """Those of the sources that are in the pool; the others could not be trained."""
+    return [_source(job, name) for name in names if (job.pool_path / name).exists()]

@@ -1,0 +1,1 @@
+"""What a study found: results as tables, metrics against the truth, how far the truth itself can be trusted."""
