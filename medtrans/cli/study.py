@@ -16,7 +16,7 @@ from rich.text import Text
 from medtrans.cli.terminal import out
 from medtrans.config import StudyJob, load_settings
 from medtrans.errors import StudyError
-from medtrans.studies.engine.progress import Progress, look_at
+from medtrans.studies.engine.progress import StudyProgress, look_at
 from medtrans.studies.engine.store import Store
 from medtrans.studies.findings.results import Results
 
@@ -80,13 +80,13 @@ def _write_report(path: Path) -> None:
         out.print(f"wrote {written}", markup=False)
 
 
-def _state(progress: Progress, is_running: bool) -> str:
+def _state(progress: StudyProgress, is_running: bool) -> str:
     if not is_running:
         return f"not running, {progress.left} pieces left" if progress.left else "not running, nothing left to do"
     return f"running, {_time_left(progress)}"
 
 
-def _time_left(progress: Progress) -> str:
+def _time_left(progress: StudyProgress) -> str:
     if progress.seconds_left is None:
         return "time left unknown yet"
     return f"{'at least ' * progress.at_least}{_clock(progress.seconds_left)} left"
@@ -101,7 +101,7 @@ def _clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def _groups_table(progress: Progress) -> Table:
+def _groups_table(progress: StudyProgress) -> Table:
     table = Table("pieces", *(Column(name, justify="right") for name in ("total", "done", "failed", "blocked", "left")))
     for group in progress.groups:
         total = f"{'at most ' * group.at_most}{group.total}"
@@ -110,7 +110,7 @@ def _groups_table(progress: Progress) -> Table:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[Progress], None]]:
+def _shown() -> Iterator[Callable[[StudyProgress], None]]:
     """Show progress on stderr: a bar and a line a worker on a terminal, elsewhere a line for what is worth one."""
     console = Console(stderr=True, highlight=False)
     log = _Log(console)
@@ -119,7 +119,7 @@ def _shown() -> Iterator[Callable[[Progress], None]]:
         return
     with Live(console=console, transient=True) as live:
 
-        def show(progress: Progress) -> None:
+        def show(progress: StudyProgress) -> None:
             log(progress)
             live.update(_live(progress))
 
@@ -133,7 +133,7 @@ class _Log:
         self._console = console
         self._told: set[str] = set()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StudyProgress) -> None:
         for key, error in progress.failures.items():
             self._tell(key, f"failed: {key}: {error}")
         for group in progress.groups:
@@ -146,7 +146,7 @@ class _Log:
             self._console.print(text, markup=False, soft_wrap=True)
 
 
-def _live(progress: Progress) -> RenderableType:
+def _live(progress: StudyProgress) -> RenderableType:
     bar = Table.grid(padding=(0, 1))
     finished = progress.total - progress.left
     at_most = "at most " if any(group.at_most for group in progress.groups) else ""

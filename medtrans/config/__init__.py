@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medtrans.config.differences import differences
+from medtrans.config.changes import differences
 from medtrans.config.jobs import RankJob, TrainJob
 from medtrans.config.load import load_settings
 from medtrans.config.settings import (

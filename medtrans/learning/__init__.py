@@ -9,11 +9,12 @@ from medtrans.learning.evaluate import (
     predict_outputs,
     segmentation_accuracy,
 )
-from medtrans.learning.loop import Descent, Progress
+from medtrans.learning.loop import Descent
 from medtrans.learning.measures import Accuracy, accuracy_of_labels
 from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
 from medtrans.learning.transfer.fine_tune import fine_tune
 from medtrans.learning.transfer.fusion import FusedNetwork, average_predictions, fuse_heads
+from medtrans.progress import Progress
 
 __all__ = [
     "Accuracy",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
@@ -19,10 +18,8 @@ from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batch, Batches
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.networks import draws_in_training, seeded, training_outputs
+from medtrans.progress import Progress
 from medtrans.tasks import IGNORE_LABEL, Task
-
-Progress = Callable[[int, int, str], None]
-"""Told after each step: steps done, steps in all, what is being trained."""
 
 WARM_UP = 0.05
 """Part of the steps over which the learning rate rises."""

@@ -26,9 +26,10 @@ from medtrans.errors import BundleError, NetworkError, TrainingError
 from medtrans.features import extract_features
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import segmentation_accuracy
-from medtrans.learning.loop import Descent, Progress, descend
+from medtrans.learning.loop import Descent, descend
 from medtrans.learning.measures import Accuracy
 from medtrans.networks import build_network, fill_encoder, network_definition, resolve_device, size_divisor
+from medtrans.progress import Progress
 from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
 from medtrans.sources.weights import read_weights

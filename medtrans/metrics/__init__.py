@@ -4,16 +4,16 @@ NumPy arrays or torch tensors, float32 or float64; computed in float64 unless a 
 are natural. Labels may be any integers, gaps included.
 """
 
-from medtrans.metrics.cc_fv import cc_fv, gaussian_wasserstein, mean_inverse_distance
-from medtrans.metrics.gbc import gbc
-from medtrans.metrics.h_score import h_score, shrinkage_h_score
+from medtrans.metrics.bhattacharyya import gbc
+from medtrans.metrics.class_consistency import cc_fv, gaussian_wasserstein, mean_inverse_distance
+from medtrans.metrics.coding_rate import transrate
+from medtrans.metrics.h_scores import h_score, shrinkage_h_score
 from medtrans.metrics.label_based import leep, nce, zero_shot_dice
-from medtrans.metrics.logme import logme, logme_regression
+from medtrans.metrics.log_evidence import logme, logme_regression
 from medtrans.metrics.maximal_h_score import maximal_h_score_ace, maximal_h_score_neural, normalized_h_score
-from medtrans.metrics.nleep import nleep
-from medtrans.metrics.otce import OTCE, jc_otce, learn_otce_coefficients, otce, otce_sim
+from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.registry import METRICS, Metric, available, get_metric
-from medtrans.metrics.transrate import transrate
+from medtrans.metrics.transported_labels import OTCE, jc_otce, learn_otce_coefficients, otce, otce_sim
 
 __all__ = [
     "METRICS",

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from medtrans.errors import MetricError
 from medtrans.metrics.arrays import as_array, as_features, as_labels, centred, one_hot, require_classes
-from medtrans.metrics.h_score import h_score
+from medtrans.metrics.h_scores import h_score
 
 if TYPE_CHECKING:
     import torch

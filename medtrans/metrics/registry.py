@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from medtrans.errors import MedtransWarning, MetricError, did_you_mean
-from medtrans.metrics.cc_fv import cc_fv
-from medtrans.metrics.gbc import gbc
-from medtrans.metrics.h_score import h_score, shrinkage_h_score
+from medtrans.metrics.bhattacharyya import gbc
+from medtrans.metrics.class_consistency import cc_fv
+from medtrans.metrics.coding_rate import transrate
+from medtrans.metrics.h_scores import h_score, shrinkage_h_score
 from medtrans.metrics.label_based import leep, nce, zero_shot_dice
-from medtrans.metrics.logme import logme
-from medtrans.metrics.nleep import nleep
-from medtrans.metrics.otce import jc_otce, otce_sim
-from medtrans.metrics.transrate import transrate
+from medtrans.metrics.log_evidence import logme
+from medtrans.metrics.mixture_leep import nleep
+from medtrans.metrics.transported_labels import jc_otce, otce_sim
 
 ENTRY_POINT_GROUP = "medtrans.metrics"
 

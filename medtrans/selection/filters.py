@@ -20,7 +20,7 @@ from medtrans.tasks import Task, canonical_modality
 
 
 @dataclass(frozen=True)
-class Finding:
+class Objection:
     """What one filter says about one source that it does not simply pass.
 
     Attributes:
@@ -54,7 +54,7 @@ class Filtered:
 
 def filter_sources(target: Task, sources: Sequence[Source], settings: FilterSettings) -> Filtered:
     """Both filters as set. If fewer than ``min_pool`` would stay, those nearest to passing come back, with a note."""
-    findings: list[Finding] = []
+    findings: list[Objection] = []
     if settings.modality:
         findings += modality_analysis(target, sources, max_distance=settings.max_modality_distance)
     if settings.roi:
@@ -70,7 +70,7 @@ def filter_sources(target: Task, sources: Sequence[Source], settings: FilterSett
     )
 
 
-def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: float) -> list[Finding]:
+def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: float) -> list[Objection]:
     """Find sources of another modality whose intensities are spread differently.
 
     The distance is the 1-D Wasserstein distance between the intensities inside the brain, in standard deviations
@@ -86,7 +86,7 @@ def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: 
             continue
         theirs = source.signature.intensity_quantiles if source.signature else None
         if theirs is None or len(theirs) != len(quantiles):
-            findings.append(Finding(source.name, "the signature holds no comparable intensities", None))
+            findings.append(Objection(source.name, "the signature holds no comparable intensities", None))
             continue
         distance = float(np.abs(theirs - quantiles).mean())
         if distance > max_distance:
@@ -95,11 +95,11 @@ def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: 
                 f"{source.modality or 'its unnamed modality'} is not {wanted}, and the intensities{where} "
                 f"are {distance:.2f} standard deviations apart (at most {max_distance:g})"
             )
-            findings.append(Finding(source.name, text, distance / max_distance - 1))
+            findings.append(Objection(source.name, text, distance / max_distance - 1))
     return findings
 
 
-def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: float) -> list[Finding]:
+def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: float) -> list[Objection]:
     """Find sources whose structure lies elsewhere, or has another shape, than the target's.
 
     The similarity is `shape_similarity` of the mean foreground shapes. Assumes that both brains lie the same way in
@@ -108,13 +108,13 @@ def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: flo
     """
     if not target.has_background:
         text = f"{target.name.structure} has no background, and so no mean shape to compare"
-        return [Finding(source.name, text, None) for source in sources]
+        return [Objection(source.name, text, None) for source in sources]
     shape = mean_shape(target.cases)
     findings = []
     for source in sources:
         theirs = source.signature.shape if source.signature else None
         if theirs is None or theirs.values.shape != shape.values.shape or not theirs.observed.any():
-            findings.append(Finding(source.name, "the signature holds no comparable mean shape", None))
+            findings.append(Objection(source.name, "the signature holds no comparable mean shape", None))
             continue
         similarity = shape_similarity(theirs, shape)
         if similarity < min_similarity:
@@ -123,7 +123,7 @@ def roi_analysis(target: Task, sources: Sequence[Source], *, min_similarity: flo
                 f"{structure} does not lie where {target.name.structure} does: "
                 f"their mean shapes have a similarity (SSIM) of {similarity:.2f} (at least {min_similarity:g})"
             )
-            findings.append(Finding(source.name, text, 1 - similarity / min_similarity))
+            findings.append(Objection(source.name, text, 1 - similarity / min_similarity))
     return findings
 
 
@@ -156,24 +156,24 @@ def _ssim(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
     return float(structural_similarity(x, y, data_range=1.0))
 
 
-def _failed(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+def _failed(findings: Iterable[Objection]) -> dict[str, list[Objection]]:
     """The findings of each source that is to be dropped, in order."""
-    failed: dict[str, list[Finding]] = {}
+    failed: dict[str, list[Objection]] = {}
     for finding in findings:
         if finding.shortfall is not None:
             failed.setdefault(finding.source, []).append(finding)
     return failed
 
 
-def _shortfall(findings: Iterable[Finding]) -> float:
+def _shortfall(findings: Iterable[Objection]) -> float:
     return sum(finding.shortfall or 0.0 for finding in findings)
 
 
-def _reason(findings: Iterable[Finding]) -> str:
+def _reason(findings: Iterable[Objection]) -> str:
     return "; ".join(finding.text for finding in findings)
 
 
-def _notes(findings: Iterable[Finding], returned: dict[str, str], min_pool: int) -> tuple[str, ...]:
+def _notes(findings: Iterable[Objection], returned: dict[str, str], min_pool: int) -> tuple[str, ...]:
     unjudged: dict[str, list[str]] = {}
     for finding in findings:
         if finding.shortfall is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +12,7 @@ from medtrans.config import Device, FilterSettings, SamplerSettings
 from medtrans.errors import MedtransError, MetricError, SamplingError
 from medtrans.metrics.registry import Metric, get_metric
 from medtrans.networks import resolve_device
+from medtrans.progress import Progress
 from medtrans.sampling import PixelSample, sample_pixels
 from medtrans.selection.evidence import Evidence, shipped_evidence
 from medtrans.selection.filters import Filtered, filter_sources
@@ -20,8 +21,6 @@ from medtrans.selection.scoring import same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task
-
-Progress = Callable[[int, int, str], None]
 
 _SAMPLER = SamplerSettings()
 _FILTERS = FilterSettings()

@@ -22,8 +22,8 @@ from medtrans.config import (
 )
 from medtrans.errors import TrainingError
 from medtrans.learning import segmentation_accuracy, train_source, training_accuracy
-from medtrans.learning.loop import Progress
 from medtrans.learning.train import make_signature
+from medtrans.progress import Progress
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Case, Task, TaskName
 

@@ -100,7 +100,7 @@ def test_logme_regression_of_an_indicator_is_logme_of_its_class() -> None:
 def test_logme_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels = _clusters(np.random.default_rng(4), 101, 5, 3)
     whole = logme(features, labels)
-    monkeypatch.setattr(import_module("medtrans.metrics.logme"), "BLOCK_ROWS", 10)
+    monkeypatch.setattr(import_module("medtrans.metrics.log_evidence"), "BLOCK_ROWS", 10)
     assert logme(features, labels) == pytest.approx(whole, rel=1e-13)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
-from medtrans.learning.loop import Progress, descend
+from medtrans.learning.loop import descend
 from medtrans.learning.transfer.head import replace_head, retrain_head
 from medtrans.networks import (
     auxiliary_layers,
@@ -16,6 +16,7 @@ from medtrans.networks import (
     resolve_device,
     size_divisor,
 )
+from medtrans.progress import Progress
 from medtrans.sources import Source
 from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task

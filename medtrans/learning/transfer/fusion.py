@@ -12,9 +12,9 @@ from torch import nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
-from medtrans.learning.loop import Progress
 from medtrans.learning.transfer.head import new_head, retrain_head
 from medtrans.networks import forward_with_features, penultimate_layer, resolve_device, size_divisor
+from medtrans.progress import Progress
 from medtrans.sources import Source
 from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task

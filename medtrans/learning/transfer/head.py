@@ -14,7 +14,7 @@ from torch import nn
 from medtrans.config import TrainingSettings
 from medtrans.features.windows import padded_for
 from medtrans.learning.evaluate import inference
-from medtrans.learning.loop import Progress, descend
+from medtrans.learning.loop import descend
 from medtrans.networks import (
     Enlarge,
     Grid,
@@ -22,6 +22,7 @@ from medtrans.networks import (
     forward_with_map,
     seeded,
 )
+from medtrans.progress import Progress
 from medtrans.tasks import IGNORE_LABEL, Case, Task
 
 

@@ -41,7 +41,7 @@ class GroupProgress:
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """A study at one moment.
 
     Attributes:
@@ -100,7 +100,7 @@ class Tally:
         """Count a piece whose source is missing."""
         self._blocked[_group(piece)] += 1
 
-    def progress(self, running: Sequence[tuple[int, str, float]], workers: int) -> Progress:
+    def progress(self, running: Sequence[tuple[int, str, float]], workers: int) -> StudyProgress:
         """The study now, and the time left if ``workers`` share the rest."""
         groups = tuple(
             GroupProgress(name, total, self._done[name], self._failed[name], self._blocked[name], name in self._at_most)
@@ -110,7 +110,7 @@ class Tally:
         to_do = {group.group: group.left for group in groups if group.left}
         known = to_do.keys() & mean.keys()
         work = sum(to_do[name] * mean[name] for name in known)
-        return Progress(
+        return StudyProgress(
             groups,
             running,
             self._failures,
@@ -119,7 +119,7 @@ class Tally:
         )
 
 
-def look_at(store: Store) -> Progress:
+def look_at(store: Store) -> StudyProgress:
     """How far the study of a store is, whoever runs it.
 
     Raises:

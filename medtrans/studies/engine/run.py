@@ -19,7 +19,7 @@ from medtrans.errors import MedtransError, StudyError
 from medtrans.studies.engine.overlap import warn_of_overlap
 from medtrans.studies.engine.pieces import Outcome, Piece
 from medtrans.studies.engine.plan import plan
-from medtrans.studies.engine.progress import Progress, Tally, finished, needs_missing
+from medtrans.studies.engine.progress import StudyProgress, Tally, finished, needs_missing
 from medtrans.studies.engine.store import Store
 from medtrans.studies.engine.workers import Workers, workers_for
 from medtrans.studies.findings.fusions import plan_fusions
@@ -57,7 +57,7 @@ def run_study(
     job: StudyJob,
     *,
     workers: Workers | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[StudyProgress], None] | None = None,
     work: Work | None = None,
 ) -> Summary:
     """Do what is left of a study: train; filter, score and transfer; then fuse what these say.
@@ -104,7 +104,7 @@ class _Run:
         store: Store,
         workers: Workers,
         tally: Tally,
-        progress: Callable[[Progress], None] | None,
+        progress: Callable[[StudyProgress], None] | None,
         work: Work,
     ) -> None:
         self._job, self._store, self._workers, self._progress, self._work = job, store, workers, progress, work

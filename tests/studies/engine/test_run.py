@@ -12,7 +12,7 @@ from medtrans.config import ExecutorSettings, StudyJob
 from medtrans.errors import ConfigError, StudyError
 from medtrans.studies.engine.pieces import Outcome, Piece
 from medtrans.studies.engine.plan import plan
-from medtrans.studies.engine.progress import Progress, look_at, most_fusions
+from medtrans.studies.engine.progress import StudyProgress, look_at, most_fusions
 from medtrans.studies.engine.run import run_study
 from medtrans.studies.engine.store import Store
 from medtrans.studies.engine.workers import LocalProcesses, LocalThreads
@@ -193,14 +193,14 @@ def test_a_cluster_that_goes_away_ends_the_run_and_no_piece_is_blamed(tiny_job):
 
 
 def test_never_more_pieces_at_work_than_workers(tiny_job):
-    seen: list[Progress] = []
+    seen: list[StudyProgress] = []
     run_study(tiny_job, workers=LocalThreads(3), work=fakes.slow, progress=seen.append)
     assert max(len(progress.running) for progress in seen) <= 3
     assert {worker for progress in seen for worker, _, _ in progress.running} <= {1, 2, 3}
 
 
 def test_progress_ends_complete_and_knows_the_fusions_only_then(tiny_job):
-    seen: list[Progress] = []
+    seen: list[StudyProgress] = []
     run_study(tiny_job, workers=THREADS, work=fakes.work, progress=seen.append)
     first, last = seen[0], seen[-1]
     assert [group.group for group in first.groups if group.at_most] == ["fuse head", "fuse full"]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from medtrans.errors import MetricError, did_you_mean
 from medtrans.metrics.arrays import as_features, as_labels, one_hot, require_classes
-from medtrans.metrics.nleep import principal_components
+from medtrans.metrics.mixture_leep import principal_components
 
 Covariance = Literal["diagonal", "spherical"]
 MAX_COMPONENTS = 64
