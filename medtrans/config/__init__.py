@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medtrans.config.changes import differences
 from medtrans.config.jobs import RankJob, TrainJob
+from medtrans.config.layouts import LAYOUTS, Layout, layout_named, layout_of, layouts
 from medtrans.config.load import load_settings
 from medtrans.config.settings import (
     MEASURE_NAMES,
@@ -30,12 +31,14 @@ from medtrans.config.study import (
 )
 
 __all__ = [
+    "LAYOUTS",
     "MEASURE_NAMES",
     "AccuracyMeasure",
     "DataSettings",
     "Device",
     "ExecutorSettings",
     "FilterSettings",
+    "Layout",
     "ManyToOneSettings",
     "NetworkSettings",
     "PreprocessingSettings",
@@ -52,5 +55,8 @@ __all__ = [
     "TransferSettings",
     "differences",
     "expand_braces",
+    "layout_named",
+    "layout_of",
+    "layouts",
     "load_settings",
 ]

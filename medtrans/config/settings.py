@@ -11,7 +11,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from medtrans.config.layouts import layout_named
+from medtrans.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -45,14 +48,17 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-PHOTOGRAPHS = frozenset({"bdd100k", "camvid", "cityscapes", "gta5"})
-"""The formats of `DataSettings` whose images are photographs; those of the others are volumes."""
+def _known_format(name: str) -> str:
+    try:
+        return layout_named(name).name
+    except ConfigError as error:
+        raise ValueError(str(error).replace(f" format '{name}'", "")) from error
 
 
 class DataSettings(Settings):
     """Where cases come from."""
 
-    format: Literal["iseg", "fets", "brats-2023", "open-ms", "cityscapes", "bdd100k", "gta5", "camvid", "folder"]
+    format: Annotated[str, AfterValidator(_known_format)]  # a layout, see docs/data.md
     root: AnyPath
     cases: tuple[str, ...] | None = None  # None: every labelled case
     n_cases: Count | None = None  # how many of these, evenly spaced in their order; None: all

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from medtrans.config.layouts import layout_named
 from medtrans.config.settings import (
-    PHOTOGRAPHS,
     AccuracyMeasure,
     AnyPath,
     Count,
@@ -132,7 +132,7 @@ class StudyJob(Settings):
     @property
     def photographs(self) -> bool:
         """Whether the targets' images are photographs; otherwise scans."""
-        return any(group.data.format in PHOTOGRAPHS for group in self.targets)
+        return any(layout_named(group.data.format).kind == "photograph" for group in self.targets)
 
     def source_groups(self) -> dict[str, SourceGroup]:
         """The group of each source, by name, in order; ConfigError for a name that comes twice."""

@@ -22,10 +22,10 @@ GRID = 32
 
 @dataclass(frozen=True, eq=False)
 class MeanShape:
-    """Mean foreground over subjects, on a grid stretched over the brain's box, or over a photograph.
+    """Mean foreground over subjects, on a grid stretched over the brain's box, or over the image.
 
     Attributes:
-        values: float32 in [0, 1], shape (G, G, G), or (G, G) for photographs: the part of each cell that is
+        values: float32 in [0, 1], shape (G, G, G), or (G, G) for images without a height: the part of each cell that is
             foreground, averaged over the subjects that show it; 0 where nobody does.
         observed: bool, shape (G,): the planes along the last axis that some case shows.
     """
@@ -38,17 +38,17 @@ def mean_shape(cases: Sequence[Case], *, grid: int = GRID) -> MeanShape:
     """Where the structure lies, averaged first over the cases of a subject and then over subjects.
 
     Foreground is every class but 0 and ``IGNORE_LABEL``. Volumes are pooled to (grid, grid, grid) cells by area; a
-    slice with a height fills the one plane it lies in; images without a height (photographs) give a (grid, grid) map.
+    slice with a height fills the one plane it lies in; images without one give a (grid, grid) map.
     Where class 0 is no background (``Task.has_background``) that says nothing: such tasks have no mean shape.
 
     Raises:
-        DataError: no cases, or a mixture of volumes, slices and photographs.
+        DataError: no cases, or a mixture of volumes, slices with a height and images without.
     """
-    kinds = {_kind(case) for case in cases}
-    if len(kinds) != 1:
-        found = " and ".join(sorted(kinds)) or "no cases"
-        raise DataError(f"mean shape: {found}; give volumes, slices with a height, or photographs, of one kind")
-    if kinds == {"photographs"}:
+    found = {_geometry(case) for case in cases}
+    if len(found) != 1:
+        given = " and ".join(sorted(found)) or "no cases"
+        raise DataError(f"mean shape: {given}; give one of the three: volumes, slices with a height, images without")
+    if found == {"images without a height"}:
         maps = [_mean([_pooled(case, grid) for case in group]) for group in _by_subject(cases)]
         return MeanShape(_mean(maps), np.ones(grid, dtype=np.bool_))
     total = np.zeros((grid, grid, grid), dtype=np.float32)
@@ -77,10 +77,10 @@ def intensity_quantiles(cases: Sequence[Case], n: int = 101) -> NDArray[np.float
     return np.quantile(values, np.linspace(0, 1, n)).astype(np.float32)
 
 
-def _kind(case: Case) -> str:
+def _geometry(case: Case) -> str:
     if case.ndim == 3:
         return "volumes"
-    return "photographs" if case.height is None else "slices"
+    return "images without a height" if case.height is None else "slices with a height"
 
 
 def _by_subject(cases: Sequence[Case]) -> Iterable[list[Case]]:

@@ -59,8 +59,9 @@ def extract_features(
     """Run a network where pixels were sampled, without gradients; results are in the order of ``pixels``.
 
     Windows lie as in MONAI's ``sliding_window_inference`` with ``overlap=0``: side by side from the first pixel on, the
-    last one moved back to the border, and an image smaller than the window padded with zeros on both sides. A pixel in
-    two windows takes its values from the first. On the CPU the same call gives the same bits.
+    last one moved back to the border. An image smaller than the window is padded with zeros, other than there at the
+    end of each axis, as it is in training (``features.windows``). A pixel in two windows takes its values from the
+    first. On the CPU the same call gives the same bits.
 
     Args:
         network: maps images ``(B, channels, *spatial)`` to logits ``(B, C, *spatial)``; it is moved to ``device`` and

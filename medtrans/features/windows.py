@@ -1,16 +1,18 @@
-"""Which part of an image goes through a network, with how much padding, and where an image's pixels lie in it."""
+"""Which part of an image goes through a network, with how much padding, and where an image's pixels lie in it.
+
+Whatever an image goes through a network for (training, evaluation, scoring), it is padded at the end of each axis, here
+and nowhere else: with instance normalisation and pooling, other padding gives other features everywhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from medtrans.errors import NetworkError
 from medtrans.networks import padded_size
@@ -18,6 +20,9 @@ from medtrans.tasks import Case
 
 WINDOW_3D = 96
 """Voxels a side of the windows and patches in which a volume goes through a network, where nothing else is asked."""
+
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Pixels(Protocol):
@@ -32,10 +37,26 @@ class Pixels(Protocol):
         """int64 (U, ndim), the pixel in its case's image."""
 
 
-def padded_for(images: torch.Tensor, divisor: int) -> torch.Tensor:
+def padded_to(array: NDArray[Pixel], shape: Sequence[int], value: int | None = 0) -> NDArray[Pixel]:
+    """An array whose last axes are padded at their end up to a spatial shape.
+
+    ``None`` continues the last values: between the cells of a coarse feature map its last pixels are interpolated.
+    """
+    spatial = array.shape[-len(shape) :]
+    if spatial == tuple(shape):
+        return array
+    width = [(0, 0)] * (array.ndim - len(shape)) + [(0, to - at) for at, to in zip(spatial, shape, strict=True)]
+    return np.pad(array, width, mode="edge") if value is None else np.pad(array, width, constant_values=value)
+
+
+def padded_for(images: NDArray[np.float32], divisor: int) -> NDArray[np.float32]:
     """Images (B, channels, ...) with zeros at the end of each axis, up to a size that the network takes."""
-    missing = [padded_size(size, divisor) - size for size in images.shape[2:]]
-    return functional.pad(images, [pad for size in reversed(missing) for pad in (0, size)])
+    return padded_to(images, padded_shape(images.shape[2:], divisor))
+
+
+def padded_shape(size: Sequence[int], divisor: int) -> tuple[int, ...]:
+    """The size up to which an image is padded for a network that takes multiples of ``divisor``; see `padded_size`."""
+    return tuple(padded_size(length, divisor) for length in size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +64,15 @@ class Window:
     """A part of an image, with zeros where it reaches beyond, and the sampled pixels that take their values from it."""
 
     image: NDArray[np.float32]  # (channels, *spatial), all of it
-    origin: NDArray[np.int64]  # the window's first pixel, counted in the image; may be negative
+    origin: NDArray[np.int64]  # the window's first pixel, counted in the image
     shape: tuple[int, ...]
     rows: NDArray[np.int64]  # (n,) indices into the sampled pixels
     local: NDArray[np.int64]  # (n, ndim) their positions, counted in the window
 
     def content(self) -> NDArray[np.float32]:
-        low = np.maximum(self.origin, 0)
-        high = np.minimum(self.origin + self.shape, self.image.shape[1:])
-        content = np.zeros((self.image.shape[0], *self.shape), dtype=np.float32)
-        content[_box(low - self.origin, high - self.origin)] = self.image[_box(low, high)]
-        return content
-
-
-def _box(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[slice, ...]:
-    """All channels between two corners."""
-    return (slice(None), *map(slice, low, high))
+        """Shape ``(channels, *shape)``."""
+        inside = map(slice, self.origin, self.origin + self.shape)
+        return padded_to(self.image[(slice(None), *inside)], self.shape)
 
 
 def windows_around(cases: Sequence[Case], pixels: Pixels, roi_size: Sequence[int] | None, divisor: int) -> list[Window]:
@@ -78,7 +92,7 @@ def windows_around(cases: Sequence[Case], pixels: Pixels, roi_size: Sequence[int
 def default_window(size: Sequence[int], divisor: int) -> tuple[int, ...]:
     """The window for an image of this size: the whole of a slice, at most ``WINDOW_3D`` a side of a volume."""
     limit = padded_size(WINDOW_3D, divisor)
-    whole = tuple(padded_size(length, divisor) for length in size)
+    whole = padded_shape(size, divisor)
     return whole if len(size) == 2 else tuple(min(length, limit) for length in whole)
 
 
@@ -94,11 +108,9 @@ def _window_shape(size: tuple[int, ...], roi_size: Sequence[int] | None, divisor
 
 
 def _origins(position: NDArray[np.int64], size: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """First pixel of the first window that covers each position; (n, ndim), counted in the unpadded image."""
-    padded = np.maximum(size, shape)
-    before = (padded - size) // 2
-    first_of_cell = (position + before) // shape * shape
-    return np.asarray(np.minimum(first_of_cell, padded - shape) - before)
+    """First pixel of the first window that covers each position; (n, ndim)."""
+    first_of_cell = position // shape * shape
+    return np.asarray(np.minimum(first_of_cell, np.maximum(size, shape) - shape))
 
 
 def batches_of(windows: list[Window], batch_size: int) -> Iterator[list[Window]]:

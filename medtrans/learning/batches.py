@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
-from medtrans.features import WINDOW_3D
-from medtrans.networks import padded_size
-from medtrans.tasks import IGNORE_LABEL, Case, Task, is_structure
+from medtrans.features.windows import WINDOW_3D, padded_shape, padded_to
+from medtrans.learning.examples import Example, Examples
+from medtrans.tasks import IGNORE_LABEL, is_structure
 
 Box = tuple[slice, ...]
-Pixel = TypeVar("Pixel", bound=np.generic)
 
 
 class Batch(NamedTuple):
@@ -46,7 +45,7 @@ class Batches:
         TrainingError: no case shows the structure.
     """
 
-    def __init__(self, task: Task, training: TrainingSettings, *, divisor: int) -> None:
+    def __init__(self, task: Examples, training: TrainingSettings, *, divisor: int) -> None:
         self.cases = task.cases
         self.has_background = task.has_background
         self.training = training
@@ -65,9 +64,9 @@ class Batches:
         cells = self._padded_shape([image.shape[1:] for image, _ in pairs])
         shape = self._padded_shape([label.shape for _, label in pairs])
         coarse = any(image.shape[1:] != label.shape for image, label in pairs)
-        images = np.stack([_pad(image, cells, None if coarse else 0) for image, _ in pairs])
-        outside = IGNORE_LABEL if self.cases[0].is_photograph else 0
-        labels = np.stack([_pad(label, shape, outside) for _, label in pairs])
+        images = np.stack([padded_to(image, cells, None if coarse else 0) for image, _ in pairs])
+        outside = 0 if self.cases[0].kind == "scan" else IGNORE_LABEL
+        labels = np.stack([padded_to(label, shape, outside) for _, label in pairs])
         if self.training.augment:
             images, labels = augment(images, labels, left_right_axis(self.cases[0]), rng)
         return Batch(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
@@ -104,7 +103,7 @@ class Batches:
 
     @cached_property
     def _patch_shape(self) -> tuple[int, ...] | None:
-        ndim, size = self.cases[0].ndim, self.training.patch_size
+        ndim, size = self.cases[0].label.ndim, self.training.patch_size
         if size is None:
             return (WINDOW_3D,) * ndim if ndim == 3 else None
         shape = (size,) * ndim if isinstance(size, int) else tuple(size)
@@ -115,7 +114,7 @@ class Batches:
         return shape
 
     def _padded_shape(self, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-        return tuple(padded_size(max(sizes), self.divisor) for sizes in zip(*shapes, strict=True))
+        return padded_shape([max(sizes) for sizes in zip(*shapes, strict=True)], self.divisor)
 
 
 def random_box(
@@ -152,24 +151,12 @@ def augment(
     return np.where(images != 0, changed, np.float32(0)), labels
 
 
-def left_right_axis(case: Case) -> int:
+def left_right_axis(case: Example) -> int:
     """The spatial axis from left to right: the first of volumes and their slices, the last (columns) of photographs."""
-    return 1 if case.is_photograph else 0
+    return 0 if case.kind == "scan" else 1
 
 
 def _shuffled(items: Sequence[int], n: int, rng: np.random.Generator) -> list[int]:
     """So many of the items in random order, each as often as any other, give or take one."""
     rounds = -(-n // len(items))
     return [items[i] for _ in range(rounds) for i in rng.permutation(len(items))][:n]
-
-
-def _pad(array: NDArray[Pixel], shape: tuple[int, ...], value: int | None) -> NDArray[Pixel]:
-    """Pad the last axes of an array at their end up to a spatial shape.
-
-    None continues the last values: between the cells of a coarse feature map its last pixels are interpolated.
-    """
-    spatial = array.shape[-len(shape) :]
-    if spatial == shape:
-        return array
-    width = [(0, 0)] * (array.ndim - len(shape)) + [(0, to - at) for at, to in zip(spatial, shape, strict=True)]
-    return np.pad(array, width, mode="edge") if value is None else np.pad(array, width, constant_values=value)

@@ -17,9 +17,10 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batch, Batches
 from medtrans.learning.checkpoint import Checkpoint
+from medtrans.learning.examples import Examples
 from medtrans.networks import draws_in_training, seeded, training_outputs
 from medtrans.progress import Progress
-from medtrans.tasks import IGNORE_LABEL, Task
+from medtrans.tasks import IGNORE_LABEL
 
 WARM_UP = 0.05
 """Part of the steps over which the learning rate rises."""
@@ -35,7 +36,7 @@ class Descent(NamedTuple):
 
 def descend(
     network: nn.Module,
-    task: Task,
+    task: Examples,
     training: TrainingSettings,
     *,
     divisor: int,

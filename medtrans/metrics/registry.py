@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
-from medtrans.errors import MedtransWarning, MetricError, did_you_mean
+from medtrans.errors import MetricError, did_you_mean
 from medtrans.metrics.bhattacharyya import gbc
 from medtrans.metrics.class_consistency import cc_fv
 from medtrans.metrics.coding_rate import transrate
@@ -17,6 +16,7 @@ from medtrans.metrics.label_based import leep, nce, zero_shot_dice
 from medtrans.metrics.log_evidence import logme
 from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.transported_labels import jc_otce, otce_sim
+from medtrans.plugins import with_plugins
 
 ENTRY_POINT_GROUP = "medtrans.metrics"
 
@@ -182,20 +182,7 @@ METRICS: dict[str, Metric] = {
 
 def available() -> dict[str, Metric]:
     """Built-in metrics and those of installed packages, by name; a broken one is left out with a MedtransWarning."""
-    metrics = dict(METRICS)
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        try:
-            metric = entry_point.load()
-        except Exception as error:  # another package's import may fail in any way
-            _leave_out(entry_point.name, f"it does not load ({type(error).__name__}: {error})")
-            continue
-        if not isinstance(metric, Metric):
-            _leave_out(entry_point.name, f"it is a {type(metric).__name__}, not a medtrans.metrics.registry.Metric")
-        elif metric.name in metrics:
-            _leave_out(entry_point.name, f"the name '{metric.name}' is taken")
-        else:
-            metrics[metric.name] = metric
-    return metrics
+    return with_plugins(METRICS, entry_points(group=ENTRY_POINT_GROUP), Metric)
 
 
 def get_metric(name: str) -> Metric:
@@ -206,7 +193,3 @@ def get_metric(name: str) -> Metric:
     if name not in metrics:
         raise MetricError(f"unknown metric '{name}'; {did_you_mean(name, metrics)}")
     return metrics[name]
-
-
-def _leave_out(name: str, reason: str) -> None:
-    warnings.warn(f"entry point '{name}' of {ENTRY_POINT_GROUP} left out: {reason}", MedtransWarning, stacklevel=3)

@@ -203,7 +203,7 @@ def _why_no_band(cases: Sequence[Case], without_edge: Sequence[str], band_mm: fl
             "check the labels and the structure's name, or sample uniformly"
         )
     unit, beside = cases[0].unit, min(min(case.spacing_mm) for case in cases) / 2
-    where = "" if cases[0].is_photograph else " inside the body"
+    where = " inside the body" if cases[0].kind == "scan" else ""
     return (
         f"no pixels to draw: no labelled pixel{where} is nearer than {band_mm:g} {unit} to an edge "
         f"(a pixel beside one is at least {beside:g} {unit} away); widen band_mm"

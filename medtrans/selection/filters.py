@@ -90,7 +90,7 @@ def modality_analysis(target: Task, sources: Sequence[Source], *, max_distance: 
             continue
         distance = float(np.abs(theirs - quantiles).mean())
         if distance > max_distance:
-            where = "" if target.cases[0].is_photograph else " inside the brain"
+            where = " inside the brain" if target.kind == "scan" else ""
             text = (
                 f"{source.modality or 'its unnamed modality'} is not {wanted}, and the intensities{where} "
                 f"are {distance:.2f} standard deviations apart (at most {max_distance:g})"

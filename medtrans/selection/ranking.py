@@ -98,7 +98,7 @@ def rank_sources(
         notes=_notes(target, pool, filtered, sample, exclude),
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
-        evidence=shipped_evidence(photographs=target.cases[0].is_photograph) if evidence is None else tuple(evidence),
+        evidence=shipped_evidence(photographs=target.kind == "photograph") if evidence is None else tuple(evidence),
     )
 
 
@@ -140,7 +140,7 @@ def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:
     plane = (..., slices[busiest][1]) if target.ndim == 3 else ...
     image, label = case.image[0][plane], case.label[plane]
     position, spacing = place[index.ravel() == busiest][:, 1:3], case.spacing_mm
-    if target.ndim == 3 or case.height is not None:
+    if target.kind == "scan":
         position = np.column_stack([image.shape[1] - 1 - position[:, 1], position[:, 0]])
         image, label, spacing = np.rot90(image), np.rot90(label), (spacing[1], spacing[0])
     return SampledSlice(case.id, image, label, position, (spacing[0], spacing[1]), target.has_background)
@@ -164,9 +164,9 @@ def _notes(
 
 def _grid_notes(target: Task, sources: Sequence[Source]) -> list[str]:
     """A note for each recorded spacing, of photographs each recorded size, that is not the target's."""
-    photographs = target.cases[0].is_photograph
-    grids = [case.label.shape if photographs else case.spacing_mm for case in target.cases]
-    setting, what, unit = ("size", "images", "pixels") if photographs else ("spacing_mm", "pixels", "mm")
+    in_pixels = target.kind != "scan"
+    grids = [case.label.shape if in_pixels else case.spacing_mm for case in target.cases]
+    setting, what, unit = ("size", "images", "pixels") if in_pixels else ("spacing_mm", "pixels", "mm")
     ours = np.mean(grids, axis=0)
     by_grid: dict[str, list[str]] = {}
     for source in sources:

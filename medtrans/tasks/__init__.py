@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Task, is_structure
+from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Kind, Task, is_structure
 from medtrans.tasks.names import ARCHITECTURE, RGB, TaskName, canonical_modality
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "IGNORE_LABEL",
     "RGB",
     "Case",
+    "Kind",
     "Task",
     "TaskName",
     "canonical_modality",

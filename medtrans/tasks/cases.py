@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.errors import DataError
+from medtrans.errors import DataError, did_you_mean
 from medtrans.tasks.names import TaskName
 
 IGNORE_LABEL = 255
@@ -18,18 +19,23 @@ BACKGROUND = "background"
 """Name of class 0 where it is all that no structure shows."""
 
 
+Kind = Literal["scan", "photograph", "image"]
+"""What an image is: a volume or a slice of one, in millimetres; a photograph of a scene; any other, in pixels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One labelled image: a volume, one slice of a volume, or a photograph.
+    """One labelled image: a volume, one slice of a volume, or a photograph. Whoever loads it says which.
 
     Attributes:
         id: unique within a task, for example ``patient07`` or ``patient07/z081``.
         image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In MRI the background is exactly 0; in a
             photograph no pixel is 0 in all channels.
         label: uint8, shape ``(*spatial)``: class indices 0..K-1, or ``IGNORE_LABEL``.
-        spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 for photographs: pixels).
+        spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 where the unit is the pixel).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
-        height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; otherwise None.
+        height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; None where it is not known.
+        kind: ``scan``, ``photograph`` or ``image``.
     """
 
     id: str
@@ -38,6 +44,7 @@ class Case:
     spacing_mm: tuple[float, ...]
     subject: str = ""
     height: float | None = None
+    kind: Kind = "scan"
 
     def __post_init__(self) -> None:
         if not self.subject:
@@ -51,6 +58,8 @@ class Case:
             raise DataError(
                 f"case '{self.id}': {len(self.spacing_mm)} spacings for {self.label.ndim} axes; give one per axis"
             )
+        if self.kind not in get_args(Kind):
+            raise DataError(f"case '{self.id}': unknown kind '{self.kind}'; {did_you_mean(self.kind, get_args(Kind))}")
         if not np.isfinite(self.image).all():
             raise DataError(f"case '{self.id}': image holds NaN or infinite values; repair the file or leave it out")
 
@@ -61,13 +70,13 @@ class Case:
 
     @property
     def is_photograph(self) -> bool:
-        """Whether it is a 2D image that is not a slice of a volume."""
-        return self.ndim == 2 and self.height is None
+        """Whether it is a photograph."""
+        return self.kind == "photograph"
 
     @property
     def unit(self) -> str:
         """What ``spacing_mm``, and so every distance, is in."""
-        return "pixels" if self.is_photograph else "mm"
+        return "mm" if self.kind == "scan" else "pixels"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,11 +101,19 @@ class Task:
         shapes = {(case.ndim, case.image.shape[0]) for case in self.cases}
         if len(shapes) > 1:
             raise DataError(f"task '{self.name}': cases differ in (spatial axes, channels): {sorted(shapes)}")
+        kinds = {case.kind for case in self.cases}
+        if len(kinds) > 1:
+            raise DataError(f"task '{self.name}': cases are of several kinds: {', '.join(sorted(kinds))}; part them")
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
         """Subjects in order of first appearance."""
         return tuple(dict.fromkeys(case.subject for case in self.cases))
+
+    @property
+    def kind(self) -> Kind:
+        """What its images are."""
+        return self.cases[0].kind
 
     @property
     def n_classes(self) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from medtrans.config.settings import PHOTOGRAPHS
+from medtrans.config import LAYOUTS
 from medtrans.data import load_task, open_dataset
 from medtrans.data.layouts.street_classes import FROM_LABEL_IDS, FROM_TRAIN_IDS, LABEL_IDS
 from medtrans.errors import DataError, MedtransWarning
@@ -61,9 +61,10 @@ def test_the_formats_of_photographs_are_those_whose_measure_is_miou(tmp_path: Pa
     write_bdd100k(tmp_path / "bdd100k", "0a")
     write_gta5(tmp_path / "gta5", "00001")
     write_camvid(tmp_path / "camvid", "0001TP_006690")
-    for name in PHOTOGRAPHS:
+    photographs = {layout.name for layout in LAYOUTS.values() if layout.kind == "photograph"}
+    for name in photographs:
         assert open_dataset(name, tmp_path / name).photographs
-    assert {folder.name for folder in tmp_path.iterdir()} == PHOTOGRAPHS
+    assert {folder.name for folder in tmp_path.iterdir()} == photographs
 
 
 # Cityscapes

@@ -58,7 +58,7 @@ def test_a_plane_is_averaged_over_the_subjects_that_show_it():
     assert shape.values[..., 0].min() == 1
 
 
-def test_photographs_give_a_flat_map():
+def test_images_without_a_height_give_a_flat_map():
     left = np.zeros((8, 6))
     left[:, :3] = 1
     shape = mean_shape([plane(left, None, "a"), plane(np.ones((8, 6)), None, "b")], grid=2)

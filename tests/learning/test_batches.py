@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.batches import Batches, augment, left_right_axis, random_box
-from medtrans.learning.transfer.head import CoarseCase
+from medtrans.learning.examples import FeatureMap, FeatureMaps
 from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
 
 
@@ -60,11 +60,10 @@ def test_the_cases_are_not_changed_by_augmentation() -> None:
 
 def test_smaller_maps_that_are_coarser_than_their_labels_are_continued() -> None:
     """Zeros beyond the last cell would be mixed into the pixels before it."""
-    maps = [
-        CoarseCase(str(n), np.full((1, n, 2), n, np.float32), np.ones((8 * n, 16), np.uint8), (1.0, 1.0))
-        for n in (2, 3)
-    ]
-    batch = batches_of(maps, settings(batch_size=4), divisor=1).at(0)
+    maps = tuple(
+        FeatureMap(np.full((1, n, 2), n, np.float32), np.ones((8 * n, 16), np.uint8), "photograph") for n in (2, 3)
+    )
+    batch = Batches(FeatureMaps(maps, has_background=True), settings(batch_size=4), divisor=1).at(0)
     assert batch.images.shape == (4, 1, 3, 2)
     assert sorted(batch.images.unique().tolist()) == [2, 3]
     assert batch.labels.shape == (4, 24, 16)
@@ -81,7 +80,7 @@ def test_smaller_images_are_padded_with_zeros_and_background() -> None:
 
 
 def test_what_lies_around_a_photograph_is_ignored() -> None:
-    photograph = replace(slice_case("a", (3, 7)), height=None)
+    photograph = replace(slice_case("a", (3, 7)), kind="photograph")
     images, labels = batches_of([photograph], settings(), divisor=4).at(0)
     np.testing.assert_array_equal(labels == IGNORE_LABEL, images[:, 0] == 0)
     assert int((labels != IGNORE_LABEL).sum()) == 4 * 21
@@ -113,7 +112,7 @@ def test_without_a_background_any_labelled_pixel_is_structure() -> None:
     """Class 0 is a class like others; what is ignored is not looked for."""
     label = np.full((9, 9), IGNORE_LABEL, np.uint8)
     label[7, 2] = 0
-    cases = [Case(name, np.ones((3, 9, 9), np.float32), label, (1.0, 1.0)) for name in ("a", "b")]
+    cases = [Case(name, np.ones((3, 9, 9), np.float32), label, (1.0, 1.0), kind="photograph") for name in ("a", "b")]
     cases[1] = replace(cases[1], label=np.full((9, 9), IGNORE_LABEL, np.uint8))
     batches = batches_of(cases, settings(patch_size=4), divisor=4, class_names=("road", "car"))
     for step in range(5):
@@ -179,7 +178,7 @@ def test_augmentation_mirrors_image_and_label_together_and_keeps_the_background(
 
 
 def test_left_and_right_are_the_first_axis_of_slices_and_volumes_and_the_columns_of_photographs() -> None:
-    photograph = Case("a", np.ones((3, 4, 6), np.float32), np.zeros((4, 6), np.uint8), (1.0, 1.0))
+    photograph = Case("a", np.ones((3, 4, 6), np.float32), np.zeros((4, 6), np.uint8), (1.0, 1.0), kind="photograph")
     assert left_right_axis(photograph) == 1
     assert left_right_axis(slice_case("a", (4, 6))) == 0
     assert left_right_axis(slice_case("a", (4, 6, 5))) == 0

@@ -4,6 +4,8 @@ import itertools
 import math
 import time
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -374,7 +376,7 @@ def test_a_band_narrower_than_half_a_pixel_is_an_error_that_names_the_spacing():
 )
 def test_errors_on_photographs_speak_of_pixels_and_not_of_bodies(label, settings, message):
     with pytest.raises(SamplingError, match=message) as caught:
-        sample_pixels([case_of(label)], rng=rng(), **settings)
+        sample_pixels([replace(case_of(label), kind="photograph")], rng=rng(), **settings)
     assert " mm" not in str(caught.value)
     assert "body" not in str(caught.value)
 

@@ -259,7 +259,7 @@ def test_volumes_are_ranked_in_windows(tmp_path):
 
 
 def test_photographs_are_compared_by_their_size() -> None:
-    case = Case("a", np.ones((3, 60, 80), np.float32), np.zeros((60, 80), np.uint8), (1.0, 1.0))
+    case = Case("a", np.ones((3, 60, 80), np.float32), np.zeros((60, 80), np.uint8), (1.0, 1.0), kind="photograph")
     target = Task(TaskName("camvid", "RGB", "11-classes"), (case,), ("sky", "building"))
     sizes = {"same": (60, 80), "larger": (120, 160), "as-it-was": None}
     sources = [SimpleNamespace(name=it, preprocessing={"size": size}, spatial_dims=2) for it, size in sizes.items()]

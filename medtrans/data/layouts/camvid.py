@@ -61,7 +61,6 @@ def index(root: Path, sequence: str | None = None) -> Dataset:
         {name: Structure((number,)) for number, name in enumerate(CLASSES)},
         {LABEL: (_CODING,)},
         notes=(note,) if sequence is None else (),
-        photographs=True,
         every_class="11-classes",
     )
 

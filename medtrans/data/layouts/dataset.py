@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import DataError, did_you_mean
-from medtrans.tasks import IGNORE_LABEL
+from medtrans.tasks import IGNORE_LABEL, Kind
 
 LABEL = "label"
 """Name of the label map in data sets that have one per case."""
@@ -54,7 +54,7 @@ class Dataset:
         structures: by name; a region such as WT is the union of several values.
         codings: for each label map, the ways its values may be written: value in the file to value in ``structures``.
         notes: what a reader should know, one sentence each.
-        photographs: whether images are colour photographs, with one label map of class indices each; otherwise scans.
+        kind: of its images; photographs have one label map of class indices each. `open_dataset` states it.
         every_class: name of the task of all structures, in their order and without a background; None: there is none.
         suspect: for photographs, what label maps look like instead of what they should be, half a sentence with what to
             do, from how often each of the values 0 .. 255 occurs in them; empty where nothing is suspect.
@@ -67,7 +67,7 @@ class Dataset:
     structures: Mapping[str, Structure]
     codings: Mapping[str, tuple[Mapping[int, int], ...]]
     notes: tuple[str, ...] = ()
-    photographs: bool = False
+    kind: Kind = "scan"
     every_class: str | None = None
     suspect: Callable[[NDArray[np.int64]], str] = lambda counts: ""
     skips_misfits: bool = False
@@ -75,6 +75,11 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.cases:
             raise DataError(f"{self.root}: no cases of this layout found; check the root folder and the format")
+
+    @property
+    def photographs(self) -> bool:
+        """Whether its images are photographs."""
+        return self.kind == "photograph"
 
     @property
     def modalities(self) -> tuple[str, ...]:

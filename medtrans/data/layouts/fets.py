@@ -14,12 +14,13 @@ from medtrans.errors import DataError
 _COLUMNS = {"partition_id", "subject_id"}  # 2022 has them in this order, 2021 in the other: read by name
 
 
-def index(root: Path, institution: int | None = None, partition_file: Path | None = None) -> Dataset:
-    """Index the subjects of one institution, or of all (None: no CSV file is needed).
+def index(root: Path, part: str | None = None, partition_file: Path | None = None) -> Dataset:
+    """Index the subjects of the institution whose number ``part`` ends with, or of all (no CSV file is needed).
 
     ``partition_file`` defaults to the first CSV file below ``root``, by name, that has the two columns. A number does
     not mean the same institution in the two CSV files of a year, nor in the two years.
     """
+    institution = institution_of(part or "")
     dataset = tumour_dataset(root, separator="_", enhancing_value=4)
     if institution is None:
         return dataset
@@ -37,9 +38,9 @@ def index(root: Path, institution: int | None = None, partition_file: Path | Non
     return replace(dataset, cases=cases, notes=(note,) if missing else ())
 
 
-def institution_of(domain: str) -> int | None:
-    """Institution that a domain's name ends with: 22 for ``fets-22`` or ``fets-2022-22``, None for ``fets-2022``."""
-    match = re.fullmatch(r"fets.*-(\d{1,3})", domain)
+def institution_of(part: str) -> int | None:
+    """Institution that a part of the data set ends with: 22 for ``22`` or ``2022-22``, None for ``2022``."""
+    match = re.fullmatch(r"(?:.*-)?(\d{1,3})", part)
     return int(match[1]) if match else None
 
 

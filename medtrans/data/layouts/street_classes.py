@@ -71,7 +71,6 @@ def street_dataset(
         {name: Structure((train_id,), label_map) for train_id, name in enumerate(LABEL_IDS)},
         {label_map: (coding,)},
         notes,
-        photographs=True,
         every_class=EVERY_CLASS,
         suspect=partial(_suspect_label_ids if trained else _suspect_train_ids, what_to_do=what_to_do),
         skips_misfits=skips_misfits,

@@ -47,7 +47,7 @@ def read_photographs(
         table = _coding(files, label_map, case.labels[label_map], occurring)
         number = classes.number(case.id, {label_map: table[label]})
         image, number = preprocess_photograph(pixels, number, settings.size)
-        loaded.append(Case(case.id, image, number, (1.0, 1.0)))
+        loaded.append(Case(case.id, image, number, (1.0, 1.0), kind="photograph"))
     if not loaded:
         raise DataError(f"{files.root}: none of the chosen images has the size of its label map; choose other cases")
     if suspicion := files.suspect(counts):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from medtrans.config import TrainingSettings
-from medtrans.features.windows import padded_for
+from medtrans.features.windows import padded_for, padded_to
 from medtrans.learning.evaluate import inference
+from medtrans.learning.examples import Examples, FeatureMap, FeatureMaps
 from medtrans.learning.loop import descend
 from medtrans.networks import (
     Enlarge,
@@ -45,24 +45,17 @@ def retrain_head(
     trained = network.eval().requires_grad_(False)
     head = network.get_submodule(head_name).requires_grad_(True)
     grid = network.grid if isinstance(network, SceneNetwork) else Grid((1,) * task.ndim)
+    examples: Examples = task
     if task.ndim == 2 and not training.augment and (grid.is_fine or training.patch_size is None):
-        cases = feature_cases(network, head_name, task.cases, divisor, device)
-        trained, task, divisor = nn.Sequential(head, Enlarge(grid)), replace(task, cases=cases), 1
-    descend(trained, task, training, divisor=divisor, device=device, text=text, progress=progress)
-
-
-@dataclass(frozen=True, eq=False)
-class CoarseCase(Case):
-    """A case whose image is a feature map, coarser than the label map, which has the size that the map covers."""
-
-    def __post_init__(self) -> None:
-        """Two sizes are right here."""
+        examples = FeatureMaps(feature_cases(network, head_name, task.cases, divisor, device), task.has_background)
+        trained, divisor = nn.Sequential(head, Enlarge(grid)), 1
+    descend(trained, examples, training, divisor=divisor, device=device, text=text, progress=progress)
 
 
 def feature_cases(
-    network: nn.Module, layer_name: str, cases: tuple[Case, ...], divisor: int, device: torch.device
-) -> tuple[Case, ...]:
-    """The cases with the feature map that a layer reads, shape ``(D, *cells)``, in place of each image.
+    network: nn.Module, layer_name: str, cases: Sequence[Case], divisor: int, device: torch.device
+) -> tuple[FeatureMap, ...]:
+    """What a layer reads of each image: the same numbers as `extract_features` gives at its pixels.
 
     Where a pixel of the image has no cell of its own, the map stays as it is, and the label map is continued by
     ``IGNORE_LABEL`` up to the pixels that the map covers.
@@ -70,21 +63,15 @@ def feature_cases(
     found = []
     with inference(network):
         for case in cases:
-            image = padded_for(torch.from_numpy(case.image)[None], divisor).to(device)
+            image = torch.from_numpy(padded_for(case.image[None], divisor)).to(device)
             _, maps, grid = forward_with_map(network, layer_name, image)
-            features = maps[0].float().cpu().numpy()
+            features, label = maps[0].float().cpu().numpy(), case.label
             if grid.is_fine:
-                inside = (slice(None), *map(slice, case.label.shape))
-                found.append(replace(case, image=np.ascontiguousarray(features[inside])))
+                features = np.ascontiguousarray(features[(slice(None), *map(slice, label.shape))])
             else:
-                found.append(_coarse_case(case, features, grid.covered(features.shape[1:])))
+                label = padded_to(label, grid.covered(features.shape[1:]), IGNORE_LABEL)
+            found.append(FeatureMap(features, label, case.kind))
     return tuple(found)
-
-
-def _coarse_case(case: Case, features: NDArray[np.float32], covered: Sequence[int]) -> CoarseCase:
-    missing = [(0, there - here) for there, here in zip(covered, case.label.shape, strict=True)]
-    label = np.pad(case.label, missing, constant_values=IGNORE_LABEL)
-    return CoarseCase(case.id, features, label, case.spacing_mm, case.subject, case.height)
 
 
 def replace_head(network: nn.Module, name: str, n_classes: int, seed: int) -> None:

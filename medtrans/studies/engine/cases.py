@@ -64,7 +64,7 @@ def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSetti
 @lru_cache(maxsize=_TARGETS)
 def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
     task = _labelled(target, group.data, preprocessing)
-    of_slices = task.cases[0].height is not None
+    of_slices = task.kind == "scan" and task.ndim == 2
     try:
         everything = load_task_from(target, judging_data(group, task.subjects, of_slices), preprocessing).cases
     except (ConfigError, DataError) as error:

@@ -32,7 +32,7 @@ def photograph(name: TaskName, number: int) -> Case:
     image = colours[np.where(label == IGNORE_LABEL, 0, label)].transpose(2, 0, 1) + rng.normal(
         0, 0.4, (3, HEIGHT, WIDTH)
     )
-    return Case(f"{number:03}", image.astype(np.float32), label, (1.0, 1.0))
+    return Case(f"{number:03}", image.astype(np.float32), label, (1.0, 1.0), kind="photograph")
 
 
 def load(name: str | TaskName, data: DataSettings, preprocessing: PreprocessingSettings) -> Task:
