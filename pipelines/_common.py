@@ -1,10 +1,10 @@
-"""What the scripts on a finished study share: reading it, Markdown tables, and one kind of figure."""
+"""What the scripts share: running a study, reading a finished one, Markdown tables, and one kind of figure."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from medtrans.errors import MedtransError
+import medtrans as mt
+from medtrans.config import StudyJob
+from medtrans.report.study.live import shown
+from medtrans.report.study.page import write_study_report
 from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.findings.relations import Relation, by_relation
 from medtrans.studies.findings.results import Results
@@ -36,6 +39,19 @@ class Study:
         print(path, file=sys.stderr)
 
 
+def run_study(job: Callable[[], StudyJob]) -> None:
+    """Run what is left of a study and write its report; an error ends the script with one line."""
+    try:
+        study = job()
+        with shown() as progress:
+            summary = mt.study(study, progress=progress)
+        for path in write_study_report(Results.read(study.store_path), study.output):
+            print(f"wrote {path}")
+        summary.require_all()
+    except mt.MedtransError as error:
+        sys.exit(str(error))
+
+
 def read_study(purpose: str | None) -> Study:
     """The study whose folder the command line names; a study that cannot be read ends the script with one line."""
     parser = argparse.ArgumentParser(description=purpose, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -43,7 +59,7 @@ def read_study(purpose: str | None) -> Study:
     folder = parser.parse_args().study
     try:
         return Study(Results.read(folder / "study.sqlite"), folder / "figures")
-    except MedtransError as error:
+    except mt.MedtransError as error:
         sys.exit(str(error))
 
 

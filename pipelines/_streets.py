@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medtrans.cli.study import run_study_job
+from _common import run_study
+
 from medtrans.config import StudyJob
-from medtrans.errors import MedtransError
 from medtrans.simulation import simulate_cityscapes
 
 STRUCTURE = "19-classes"
@@ -63,9 +62,5 @@ class Streets:
 
 
 def run(study: Callable[[], dict[str, Any]], *, small: bool) -> None:
-    """Run what is left of a study and write its report; an error ends the script with one line."""
-    try:
-        settings = SETTINGS | (SMALL if small else {}) | study()
-        run_study_job(StudyJob.model_validate(settings), Path(settings["output"]))
-    except MedtransError as error:
-        sys.exit(str(error))
+    """Run what is left of a study of streets and write its report; an error ends the script with one line."""
+    run_study(lambda: StudyJob.model_validate(SETTINGS | (SMALL if small else {}) | study()))

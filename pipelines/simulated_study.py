@@ -12,14 +12,13 @@ different names, so a target's own task at the other site is a candidate. Killed
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
-from medtrans.cli.study import run_study_job
+from _common import run_study
+
 from medtrans.config import StudyJob
 from medtrans.data import open_dataset
-from medtrans.errors import MedtransError
 from medtrans.simulation import simulate_fets, simulate_iseg
 
 FULL: dict[str, Any] = {
@@ -67,10 +66,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="its folder (runs/study-simulated, or -small)")
     options = parser.parse_args()
     output = options.output or Path("runs/study-simulated-small" if options.small else "runs/study-simulated")
-    try:
-        run_study_job(simulated_study(output, small=options.small), output)
-    except MedtransError as error:
-        sys.exit(str(error))
+    run_study(lambda: simulated_study(output, small=options.small))
 
 
 def simulated_study(output: Path, *, small: bool) -> StudyJob:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medtrans.config.changes import differences
 from medtrans.config.jobs import RankJob, TrainJob
-from medtrans.config.layouts import LAYOUTS, Layout, layout_named, layout_of, layouts
+from medtrans.config.layouts import LAYOUTS, Layout, layout_named, layout_of
 from medtrans.config.load import load_settings
 from medtrans.config.settings import (
     MEASURE_NAMES,
@@ -57,6 +57,5 @@ __all__ = [
     "expand_braces",
     "layout_named",
     "layout_of",
-    "layouts",
     "load_settings",
 ]

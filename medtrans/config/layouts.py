@@ -79,7 +79,7 @@ DESCRIBED = LAYOUTS["folder"]
 """The layout of any folder that describes itself."""
 
 
-def layouts() -> dict[str, Layout]:
+def available_layouts() -> dict[str, Layout]:
     """Built-in layouts and those of installed packages, by name; a broken one is left out with a MedtransWarning."""
     return with_plugins(LAYOUTS, entry_points(group=ENTRY_POINT_GROUP), Layout)
 
@@ -88,7 +88,7 @@ def layout_named(name: str) -> Layout:
     """The layout of that name; raises ConfigError with the nearest name when there is none."""
     if name in LAYOUTS:
         return LAYOUTS[name]
-    known = layouts()
+    known = available_layouts()
     if name not in known:
         raise ConfigError(f"unknown format '{name}'; {did_you_mean(name, known)}")
     return known[name]
@@ -96,4 +96,4 @@ def layout_named(name: str) -> Layout:
 
 def layout_of(domain: str) -> Layout:
     """The layout that a domain's name begins with, else that of folders that describe themselves."""
-    return next((layout for name, layout in layouts().items() if domain.startswith(name)), DESCRIBED)
+    return next((layout for name, layout in available_layouts().items() if domain.startswith(name)), DESCRIBED)

@@ -100,9 +100,7 @@ def test_a_pixel_in_two_windows_takes_the_first():
     assert np.abs(found.features - other.features).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("size", "padded"), [((32, 64), (32, 64)), ((33, 50), (48, 64)), ((16, 16), (32, 32))]
-)
+@pytest.mark.parametrize(("size", "padded"), [((32, 64), (32, 64)), ((33, 50), (48, 64)), ((16, 16), (32, 32))])
 def test_whole_images_are_padded_at_the_end_to_multiples_of_the_divisor_and_at_least_two(size, padded):
     network, divisor = make_network()
     assert divisor == 16

@@ -52,6 +52,13 @@ class Summary:
     blocked: int
     seconds: float
 
+    def require_all(self, advice: str = "run it again to try them again") -> None:
+        """Raise StudyError where pieces failed; ``advice`` says what to do."""
+        if self.failed:
+            key, error = next(iter(self.failed.items()))
+            total = self.done + self.kept + len(self.failed) + self.blocked
+            raise StudyError(f"{len(self.failed)} of {total} pieces failed, first: {key}: {error}; {advice}")
+
 
 def run_study(
     job: StudyJob,
