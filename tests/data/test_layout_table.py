@@ -46,7 +46,7 @@ def test_another_package_s_layout_is_configured_and_read(monkeypatch: pytest.Mon
 
 def test_a_taken_name_is_left_out_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     join(monkeypatch, "TAKEN")
-    with pytest.warns(MedtransWarning, match=r"entry point 'it' of medtrans\.layouts left out: the name 'iseg' is taken"):
+    with pytest.warns(MedtransWarning, match="'it' of medtrans.layouts left out: the name 'iseg' is taken"):
         assert table.available_layouts() == LAYOUTS
 
 
