@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from medtrans.cli.terminal import out, progress_bar
-from medtrans.config import RankJob
+from medtrans.config import RankJob, metric_choices
 from medtrans.data import load_task_from
 from medtrans.errors import MedtransError
+from medtrans.metrics.registry import choose_metrics
 from medtrans.report import ranking_csv, ranking_html, ranking_json, ranking_table, write_texts
 from medtrans.selection import Ranking, rank_sources, read_evidence
 from medtrans.sources import Pool
@@ -17,13 +18,14 @@ from medtrans.sources import Pool
 def run_rank_job(job: RankJob) -> Ranking:
     """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html."""
     _require_writable(job.output)
+    metrics = choose_metrics(metric_choices(job.metrics))  # before the images are read
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
     with progress_bar(f"reading the images of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
         ranking = rank_sources(
             target,
             Pool(job.pool),
-            metrics=job.metrics,
+            metrics=metrics,
             sampler=job.sampler,
             filters=job.filters,
             exclude=job.exclude,

@@ -12,7 +12,7 @@ from medtrans.cli.terminal import out
 from medtrans.errors import BundleError
 
 if TYPE_CHECKING:
-    from medtrans.sources import Source
+    from medtrans.sources import Signature, Source
 
 
 def print_pool(root: Path) -> None:
@@ -27,13 +27,26 @@ def print_pool(root: Path) -> None:
     for source in pool:
         if source.name in refused:
             continue
-        signature = source.signature
-        told = "none" if signature is None else "reduced" if signature.features is None else "full"
-        cells = (source.name, source.modality or "?", ", ".join(source.class_names), f"{source.spatial_dims}D", told)
+        cells = (
+            source.name,
+            source.modality or "?",
+            ", ".join(source.class_names),
+            f"{source.spatial_dims}D",
+            _told(source.signature),
+        )
         table.add_row(*map(Text, cells))  # names come from elsewhere: not read as rich's markup
     out.print(table)
     for name, reason in {**pool.broken, **refused}.items():
         out.print(f"left out {name}: {reason}", markup=False)
+
+
+def _told(signature: Signature | None) -> str:
+    """How much a source tells of its training data."""
+    if signature is None:
+        return "none"
+    if signature.is_outdated:
+        return "outdated: train again"
+    return "reduced" if signature.features is None else "full"
 
 
 def _why_refused(source: Source) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from medtrans.config.changes import differences
 from medtrans.config.jobs import RankJob, TrainJob
 from medtrans.config.layouts import LAYOUTS, Layout, layout_named, layout_of
-from medtrans.config.load import load_settings
+from medtrans.config.load import checked, load_settings
 from medtrans.config.settings import (
     MEASURE_NAMES,
     AccuracyMeasure,
     DataSettings,
     Device,
     FilterSettings,
+    Metrics,
+    MetricSettings,
     NetworkSettings,
     PreprocessingSettings,
     SamplerSettings,
@@ -19,6 +21,7 @@ from medtrans.config.settings import (
     SignatureSettings,
     TrainingSettings,
     expand_braces,
+    metric_choices,
 )
 from medtrans.config.study import (
     ExecutorSettings,
@@ -40,6 +43,8 @@ __all__ = [
     "FilterSettings",
     "Layout",
     "ManyToOneSettings",
+    "MetricSettings",
+    "Metrics",
     "NetworkSettings",
     "PreprocessingSettings",
     "RankJob",
@@ -53,9 +58,11 @@ __all__ = [
     "TrainJob",
     "TrainingSettings",
     "TransferSettings",
+    "checked",
     "differences",
     "expand_braces",
     "layout_named",
     "layout_of",
     "load_settings",
+    "metric_choices",
 ]

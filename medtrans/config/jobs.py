@@ -11,6 +11,7 @@ from medtrans.config.settings import (
     DataSettings,
     Device,
     FilterSettings,
+    Metrics,
     NetworkSettings,
     PreprocessingSettings,
     SamplerSettings,
@@ -49,7 +50,7 @@ class RankJob(Settings):
     data: DataSettings
     output: AnyPath
     preprocessing: PreprocessingSettings = PreprocessingSettings()
-    metrics: tuple[str, ...] = ("h_score", "otce_sim")
+    metrics: Metrics = ("h_score", "otce_sim")
     sampler: SamplerSettings = SamplerSettings()
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,9 +35,20 @@ def load_settings(path: str | Path, kind: type[AnySettings]) -> AnySettings:
         raise ConfigError(f"{path}: {_first_problem(error, kind)}") from error
 
 
+def checked(value: AnySettings | Mapping[str, Any], kind: type[AnySettings], what: str) -> AnySettings:
+    """Settings as they are, or made from a dictionary of them; raises ConfigError that begins with ``what``."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{what}: is a {type(value).__name__}; give {kind.__name__}, or a dictionary of its values")
+    try:
+        return kind.model_validate(dict(value))
+    except ValidationError as error:
+        raise ConfigError(f"{what}: {_first_problem(error, kind)}") from error
+
+
 def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
-    # A misspelt key is also a missing one: of the two messages, the one with the nearest name helps.
-    problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    problem = min(error.errors(), key=_how_beside_the_point)
     where = ".".join(str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
     if problem["type"] == "extra_forbidden":
         known = _keys_at(kind, problem["loc"][:-1])
@@ -46,7 +58,18 @@ def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
     return f"key '{where}': {_said(problem)} (found {_shown(problem['input'])})"
 
 
-_UNION_MEMBER = re.compile(r"constrained-\w+|tuple\[.*|dict\[.*|int|float")  # in pydantic's locations, after the key
+def _how_beside_the_point(problem: Any) -> int:
+    """Of several messages about one value, the one that helps comes first.
+
+    A misspelt key is also a missing one, and a metric with options that miss something is also no text.
+    """
+    if problem["type"] == "extra_forbidden":
+        return 0
+    return 2 if problem["type"] == "string_type" and isinstance(problem["input"], dict) else 1
+
+
+# In pydantic's locations, after the key.
+_UNION_MEMBER = re.compile(r"constrained-\w+|tuple\[.*|dict\[.*|int|float|str|MetricSettings")
 _EXPECTED = {
     "tuple_type": "expected a list, such as [a, b]",
     "model_type": "expected 'key: value' lines",

@@ -97,6 +97,27 @@ class TrainingSettings(Settings):
     seed: Seed = 0
 
 
+class MetricSettings(Settings):
+    """A metric with other options than its defaults: ``{name: otce_sim, epsilon: 0.05, cost_scale: max}``."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, str | int | float | bool | None]:
+        """All but the name; whether the metric has them is known where it is looked up."""
+        return dict(self.model_extra or {})
+
+
+Metrics = Annotated[tuple[str | MetricSettings, ...], Field(min_length=1)]
+
+
+def metric_choices(metrics: Metrics) -> list[str | tuple[str, dict[str, Any]]]:
+    """Metrics of a configuration as `choose_metrics` takes them."""
+    return [metric if isinstance(metric, str) else (metric.name, metric.options) for metric in metrics]
+
+
 class SignatureSettings(Settings):
     """What a source tells about its training data. ``reduced`` leaves out features and labels of single pixels."""
 

@@ -15,6 +15,7 @@ from medtrans.config.settings import (
     DataSettings,
     Device,
     FilterSettings,
+    Metrics,
     NetworkSettings,
     PreprocessingSettings,
     SamplerSettings,
@@ -25,7 +26,7 @@ from medtrans.config.settings import (
     expand_braces,
 )
 from medtrans.errors import ConfigError
-from medtrans.tasks import ARCHITECTURE, TaskName
+from medtrans.tasks import ARCHITECTURE, TaskName, metric_label
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -75,7 +76,7 @@ class ManyToOneSettings(Settings):
     """Transfer of several sources at once: the k best by each metric, by truth, and at random; k = 2 .. largest."""
 
     largest: Annotated[int, Field(ge=2)] = 3
-    metrics: Names = ("h_score",)  # whose picks are fused
+    metrics: Names = ("h_score",)  # whose picks are fused; with options as tables call them: otce_sim(epsilon=0.05)
 
 
 class ExecutorSettings(Settings):
@@ -98,7 +99,7 @@ class StudyJob(Settings):
     network: NetworkSettings = NetworkSettings()  # of sources whose group names none, and of training from scratch
     training: TrainingSettings = TrainingSettings()  # of the sources
     signature: SignatureSettings = SignatureSettings()
-    metrics: Names = ("h_score", "otce_sim", "leep", "logme")
+    metrics: Metrics = ("h_score", "otce_sim", "leep", "logme")
     samplers: Annotated[dict[str, SamplerSettings], Field(min_length=1)] = Field(
         default_factory=lambda: {"boundary": SamplerSettings()}
     )
@@ -128,6 +129,11 @@ class StudyJob(Settings):
     def accuracy_measure(self) -> AccuracyMeasure:
         """The measure that sources are compared by."""
         return self.measure or ("miou" if self.photographs else "dice")
+
+    @property
+    def metric_labels(self) -> tuple[str, ...]:
+        """What the metrics are called in tables."""
+        return tuple(it if isinstance(it, str) else metric_label(it.name, it.options) for it in self.metrics)
 
     @property
     def photographs(self) -> bool:

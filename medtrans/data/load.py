@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from medtrans.config import DataSettings, PreprocessingSettings
+from medtrans.config import DataSettings, PreprocessingSettings, checked
 from medtrans.data.classes import Classes
 from medtrans.data.layouts import CaseFiles, Dataset, open_dataset
 from medtrans.data.photographs.read import read_photographs
@@ -22,11 +23,11 @@ def load_task(
     name: str | TaskName,
     root: str | Path,
     *,
-    cases: Sequence[str] | None = None,
+    cases: str | Sequence[str] | None = None,
     n_cases: int | None = None,
     format: str | None = None,
     slices: int | Sequence[int] | None = None,
-    preprocessing: PreprocessingSettings = _AS_IN_FILE,
+    preprocessing: PreprocessingSettings | Mapping[str, Any] = _AS_IN_FILE,
     partition_file: Path | None = None,
 ) -> Task:
     """Read the labelled cases of a task; only files of its modality and structure are opened.
@@ -42,11 +43,12 @@ def load_task(
 
     >>> load_task("open-ms/FLAIR/lesion", "open-ms", cases=["patient07"], slices=4)     # doctest: +SKIP
     """
-    task_name = _parsed(name)
+    task_name, preprocessing = _parsed(name), checked(preprocessing, PreprocessingSettings, "preprocessing")
     files = open_dataset(task_name.domain, root, format, partition_file)
     _check_settings(files, slices, preprocessing)
     classes = Classes.of(files, task_name.structure)
-    chosen, choice = _evenly_spaced(files.choose(cases, classes.label_maps), n_cases)
+    ids = [cases] if isinstance(cases, str) else cases
+    chosen, choice = _evenly_spaced(files.choose(ids, classes.label_maps), n_cases)
     if files.photographs:
         loaded, found = read_photographs(files, chosen, task_name.modality, classes, preprocessing)
     else:

@@ -57,9 +57,10 @@ def train_source(
     It starts from random weights, or from ``network.encoder_weights`` in its first layers.
 
     ``name`` is that of its folder in the pool, and of the source; None: as the task. A training that was killed goes on
-    at its last checkpoint, ``<pool>/.partial/<name>/checkpoint.pt``. A bundle that
-    is there already, trained with the same settings on the same data, is returned as it is. The bundle's metadata
-    record how the training went: settings, steps, final loss, accuracy on the training cases, seconds, versions.
+    at its last checkpoint, ``<pool>/.partial/<name>/checkpoint.pt``. A bundle that is there already, trained with the
+    same settings on the same data, is returned as it is, but for a signature that an older medtrans took: that is
+    written anew. The bundle's metadata record how the training went: settings, steps, final loss, accuracy on the
+    training cases, seconds, versions.
 
     Raises:
         TrainingError: no case shows the structure, the loss is not finite, or the pool holds a bundle or a checkpoint
@@ -83,6 +84,8 @@ def train_source(
     checkpoint = Checkpoint(pool / UNFINISHED / name / "checkpoint.pt", weights_depend_on)
     if (pool / name).exists():
         source = _finished_source(pool / name, name, settings)
+        if source.signature is not None and source.signature.is_outdated:
+            source = _with_current_signature(source, task, signature, sampler, training.seed, resolve_device(device))
     else:
         place, divisor = resolve_device(device), size_divisor(definition)
         _check_pixels(task, signature, sampler)
@@ -261,6 +264,24 @@ def _finished_source(folder: Path, name: str, settings: Mapping[str, Any]) -> So
             "delete it to train again, or choose another pool"
         )
     return source
+
+
+def _with_current_signature(
+    source: Source, task: Task, settings: SignatureSettings, sampler: SamplerSettings, seed: int, device: torch.device
+) -> Source:
+    """The source with a signature that this version takes of the same network and data, and writes into its bundle."""
+    told = make_signature(
+        source.load_network(device),
+        task,
+        settings,
+        sampler,
+        divisor=size_divisor(source.network_definition),
+        rng=np.random.default_rng(seed),
+        device=device,
+    )
+    if told is not None:
+        told.save(source.path)
+    return replace(source, signature=told)
 
 
 def _discard(checkpoint: Checkpoint, pool: Path) -> None:

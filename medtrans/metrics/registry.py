@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
+from typing import Any
 
 from medtrans.errors import MetricError, did_you_mean
 from medtrans.metrics.bhattacharyya import gbc
@@ -17,6 +18,7 @@ from medtrans.metrics.log_evidence import logme
 from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.transported_labels import jc_otce, otce_sim
 from medtrans.plugins import with_plugins
+from medtrans.tasks import metric_label
 
 ENTRY_POINT_GROUP = "medtrans.metrics"
 
@@ -30,6 +32,10 @@ ARRAY_NAMES = (
     "target_images",
 )
 """Arrays that a ranking can hand to a metric."""
+
+
+Option = str | int | float | bool | None
+"""What an option of a metric can be set to."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class Metric:
         cost: leading term for N pixels.
         reference: the paper, or "baseline".
         summary: one line.
+        options: of the function's parameters that are no arrays, those that do not have their defaults.
     """
 
     name: str
@@ -56,6 +63,7 @@ class Metric:
     cost: str
     reference: str
     summary: str
+    options: Mapping[str, Option] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.needs) - set(ARRAY_NAMES))
@@ -63,6 +71,32 @@ class Metric:
             raise MetricError(
                 f"metric '{self.name}': parameter '{unknown[0]}'; {did_you_mean(unknown[0], ARRAY_NAMES)}"
             )
+        for option, value in self.options.items():
+            if option not in self.option_names:
+                known = did_you_mean(option, self.option_names) if self.option_names else "it has none"
+                raise MetricError(f"metric '{self.name}' has no option '{option}'; {known}")
+            if not isinstance(value, str | int | float | None):
+                raise MetricError(f"metric '{self.name}': option '{option}' is a {type(value).__name__}; give a value")
+
+    @property
+    def label(self) -> str:
+        """Its name with the options that it was given: what rankings and tables call it."""
+        return metric_label(self.name, self.options)
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """Names of the options that it has; a random generator is none."""
+        parameters = inspect.signature(self.function).parameters.values()
+        with_default = [it.name for it in parameters if it.default is not inspect.Parameter.empty]
+        return tuple(name for name in with_default if name not in (*ARRAY_NAMES, "rng"))
+
+    def with_options(self, options: Mapping[str, Option]) -> Metric:
+        """The metric with other options than the defaults; MetricError for one that it does not have."""
+        return replace(self, options={**self.options, **options})
+
+    def value(self, **arrays: Any) -> float:
+        """The metric of these arrays, by name."""
+        return self.function(**arrays, **self.options)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -193,3 +227,38 @@ def get_metric(name: str) -> Metric:
     if name not in metrics:
         raise MetricError(f"unknown metric '{name}'; {did_you_mean(name, metrics)}")
     return metrics[name]
+
+
+MetricChoice = str | Metric | tuple[str, Mapping[str, Option]]
+"""A name, a metric, or a name with options: ``("otce_sim", {"epsilon": 0.05})``."""
+
+
+def choose_metrics(choices: MetricChoice | Sequence[MetricChoice]) -> tuple[Metric, ...]:
+    """The metrics that a user asked for, in that order, each label once; a single one need not stand in a list.
+
+    Raises:
+        MetricError: there is none, no such metric, or it does not have such an option.
+    """
+    match choices:
+        case str() | Metric() | (str(), Mapping()):
+            chosen = [_choose(choices)]
+        case _:
+            chosen = [_choose(choice) for choice in choices]
+    if not chosen:
+        raise MetricError("no metric to rank by; name at least one, for example h_score")
+    return tuple({metric.label: metric for metric in chosen}.values())
+
+
+def _choose(choice: Any) -> Metric:
+    match choice:
+        case Metric():
+            return choice
+        case str():
+            return get_metric(choice)
+        case (str(name), Mapping() as options):
+            return get_metric(name).with_options(options)
+        case _:
+            raise MetricError(
+                f"metrics: {choice!r} is no metric; write a name, or both name and options: "
+                "('otce_sim', {'epsilon': 0.05})"
+            )

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medtrans.config import Device, FilterSettings, SamplerSettings
-from medtrans.errors import MedtransError, MetricError, SamplingError
-from medtrans.metrics.registry import Metric, get_metric
+from medtrans.config import Device, FilterSettings, SamplerSettings, checked
+from medtrans.errors import MedtransError, SamplingError
+from medtrans.metrics.registry import Metric, MetricChoice, choose_metrics
 from medtrans.networks import resolve_device
 from medtrans.progress import Progress
 from medtrans.sampling import PixelSample, sample_pixels
 from medtrans.selection.evidence import Evidence, shipped_evidence
 from medtrans.selection.filters import Filtered, filter_sources
+from medtrans.selection.inputs import names_of, require_task, sources_of
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
 from medtrans.selection.scoring import same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
-from medtrans.tasks import Task
+from medtrans.tasks import Task, TaskName
 
 _SAMPLER = SamplerSettings()
 _FILTERS = FilterSettings()
@@ -28,12 +30,12 @@ _FILTERS = FilterSettings()
 
 def rank_sources(
     target: Task,
-    pool: Pool | Sequence[Source],
+    pool: Pool | Sequence[Source] | str | Path,
     *,
-    metrics: Sequence[str] = ("h_score", "otce_sim"),
-    sampler: SamplerSettings = _SAMPLER,
-    filters: FilterSettings | None = _FILTERS,
-    exclude: Iterable[str] = (),
+    metrics: MetricChoice | Sequence[MetricChoice] = ("h_score", "otce_sim"),
+    sampler: SamplerSettings | Mapping[str, Any] = _SAMPLER,
+    filters: FilterSettings | Mapping[str, Any] | None = _FILTERS,
+    exclude: str | TaskName | Iterable[str | TaskName] = (),
     seed: int = 0,
     device: Device = "auto",
     progress: Progress | None = None,
@@ -47,10 +49,11 @@ def rank_sources(
 
     Args:
         target: the new task, with a few labelled cases.
-        pool: the sources.
-        metrics: names, see ``medtrans metrics``; the first one gives the headline.
-        sampler: which pixels, how many, how often.
-        filters: which sources to drop before any model runs.
+        pool: the sources, or the folder of a pool.
+        metrics: names, see ``medtrans metrics``; the first one gives the headline. With options:
+            ``("otce_sim", {"epsilon": 0.05})``; the same metric may stand there several times.
+        sampler: which pixels, how many, how often; settings, or a dictionary of them.
+        filters: which sources to drop before any model runs; likewise.
         exclude: names of sources to leave out.
         seed: of the pixels.
         device: ``auto`` takes a GPU where there is one.
@@ -59,21 +62,24 @@ def rank_sources(
             comes with medtrans on scans, or on photographs.
 
     Raises:
-        MetricError: an unknown metric, or none.
+        ConfigError: the target or the pool is something else, or a setting is wrong.
+        MetricError: an unknown metric or option, or no metric.
         SamplingError: no pixels can be drawn.
         MedtransError: no source is left, or none has a score by any metric.
     """
-    chosen = [get_metric(name) for name in dict.fromkeys(metrics)]
-    if not chosen:
-        raise MetricError("no metric to rank by; name at least one, for example h_score")
+    chosen = choose_metrics(metrics)
+    sampler = checked(sampler, SamplerSettings, "sampler")
+    filters = None if filters is None else checked(filters, FilterSettings, "filters")
     if seed < 0:
         raise SamplingError(f"seed is {seed}; give 0 or more")
-    exclude = tuple(exclude)
+    require_task(target)
+    pool = sources_of(pool)
+    exclude = names_of(exclude)
     sources = [source for source in pool if source.name not in exclude]
     if not sources:
         raise MedtransError(f"no source to rank for {target.name}: the pool is empty or every source is excluded")
     settings: dict[str, Any] = {
-        "metrics": [metric.name for metric in chosen],
+        "metrics": [_told(metric) for metric in chosen],
         "sampler": sampler.model_dump(),
         "filters": filters and filters.model_dump(),
         "exclude": sorted(exclude),
@@ -90,9 +96,9 @@ def rank_sources(
     return Ranking(
         target=target.name,
         class_names=target.class_names,
-        metrics=tuple(metric.name for metric in chosen),
+        metrics=tuple(metric.label for metric in chosen),
         n_pixels=len(sample.repetitions[0]),
-        scores=tuple(score for metric in chosen for score in scores_of_metric(metric.name, values[metric.name])),
+        scores=tuple(score for metric in chosen for score in scores_of_metric(metric.label, values[metric.label])),
         dropped=filtered.dropped,
         missing=tuple(missing),
         notes=_notes(target, pool, filtered, sample, exclude),
@@ -100,6 +106,11 @@ def rank_sources(
         picture=sampled_slice(target, sample),
         evidence=shipped_evidence(photographs=target.kind == "photograph") if evidence is None else tuple(evidence),
     )
+
+
+def _told(metric: Metric) -> str | dict[str, Any]:
+    """A metric as a configuration would name it."""
+    return {"name": metric.name, **metric.options} if metric.options else metric.name
 
 
 def _score_all(
@@ -112,7 +123,7 @@ def _score_all(
     progress: Progress | None,
 ) -> tuple[dict[str, dict[str, tuple[float, ...]]], list[Missing]]:
     """Values by metric and source, and what is missing."""
-    values: dict[str, dict[str, tuple[float, ...]]] = {metric.name: {} for metric in metrics}
+    values: dict[str, dict[str, tuple[float, ...]]] = {metric.label: {} for metric in metrics}
     missing: list[Missing] = []
     for i, source in enumerate(sources):
         if progress:
@@ -150,6 +161,11 @@ def _notes(
     target: Task, pool: Pool | Sequence[Source], filtered: Filtered, sample: PixelSample, exclude: tuple[str, ...]
 ) -> tuple[str, ...]:
     notes = [*target.notes, *sample.notes, *filtered.notes, *_grid_notes(target, filtered.kept)]
+    if outdated := [it.name for it in filtered.kept if it.signature is not None and it.signature.is_outdated]:
+        notes.append(
+            f"The signatures of these sources are of an older version, so their features are not used: "
+            f"{', '.join(outdated)}. Run the training again: it keeps the weights and writes the signatures anew."
+        )
     if len(sample.repetitions) == 1:
         notes.append("One repetition: the spread is 0 because nothing was repeated.")
     elif same_pixels(sample):

@@ -34,15 +34,16 @@ def score_source(
         except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
             if isinstance(error, BundleError):  # weights are read here, long after the pool was
                 warnings.warn(f"source '{source.name}' is left out: {error}", MedtransWarning, stacklevel=2)
-            return {}, [Missing(source.name, metric.name, _one_line(error)) for metric in metrics]
+            return {}, [Missing(source.name, metric.label, _one_line(error)) for metric in metrics]
     values: Values = {}
     missing = []
     for metric in metrics:
-        with clock(metric.name):
+        with clock(metric.label):
             try:
-                values[metric.name] = metric_values(metric, arrays, sample)
+                _require_current(source, metric)
+                values[metric.label] = metric_values(metric, arrays, sample)
             except Exception as error:  # a metric by third parties may fail in any way
-                missing.append(Missing(source.name, metric.name, _one_line(error)))
+                missing.append(Missing(source.name, metric.label, _one_line(error)))
     return values, missing
 
 
@@ -74,6 +75,12 @@ def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str)
     return arrays
 
 
+def _require_current(source: Source, metric: Metric) -> None:
+    """Raise BundleError where a metric needs features of a signature that an older medtrans took otherwise."""
+    if source.signature is not None and source.signature.is_outdated and "source_features" in metric.needs:
+        raise BundleError("the source's signature is of an older version, whose features do not compare; see the notes")
+
+
 def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample) -> tuple[float, ...]:
     """One value per repetition; raises MedtransError with the reason where there is none.
 
@@ -86,7 +93,7 @@ def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample
         raise MedtransError("the sampled pixels of the target are all of one class")
     values: list[float] = []
     for chosen in sample.repetitions[: 1 if same_pixels(sample) else None]:
-        value = metric.function(**{name: _chosen(arrays, name, chosen) for name in metric.accepts if name in arrays})
+        value = metric.value(**{name: _chosen(arrays, name, chosen) for name in metric.accepts if name in arrays})
         if not math.isfinite(value):
             raise MedtransError(f"the metric gave {value}")
         values.append(float(value))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from medtrans.errors import BundleError, MedtransWarning, did_you_mean
 from medtrans.sources.bundle import METADATA_FILE, WEIGHTS_FILE, Source, read_bundle
 from medtrans.sources.files import unreadable
+from medtrans.tasks import TaskName
 
 
 class Pool:
@@ -57,8 +58,9 @@ class Pool:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def __getitem__(self, name: str) -> Source:
+    def __getitem__(self, name: str | TaskName) -> Source:
         """The source of that name; raises BundleError for others."""
+        name = str(name)
         for source in self.sources:
             if source.name == name:
                 return source

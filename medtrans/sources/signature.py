@@ -22,7 +22,10 @@ from medtrans.tasks import TaskName
 
 JSON_FILE = "signature/signature.json"
 ARRAYS_FILE = "signature/signature.npz"
-_FORMAT = 1
+_FORMAT = 2
+_OTHERWISE_PADDED = 1
+"""The format whose features came from images padded on both sides, where training and scoring pad at the end."""
+
 _MAX_ARRAY_BYTES = 512 * 2**20
 
 _ARRAYS: Mapping[str, tuple[DTypeLike, tuple[int, ...]]] = {  # name: dtype, allowed numbers of axes
@@ -47,6 +50,8 @@ class Signature:
         shape: mean foreground on a grid over the brain's box. None for tasks without a background.
         intensity_quantiles: float32, shape (Q,): ascending quantiles of the preprocessed intensities where they are
             not 0.
+        is_outdated: whether its features were left out as it was read, because an older medtrans took them from images
+            that were padded in another way, so that they are not those that the network is scored and trained on.
 
     Raises:
         BundleError: arrays that contradict one another, or NaN or infinite values.
@@ -58,6 +63,7 @@ class Signature:
     labels: NDArray[np.uint8] | None = None
     shape: MeanShape | None = None
     intensity_quantiles: NDArray[np.float32] | None = None
+    is_outdated: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -87,14 +93,18 @@ class Signature:
 
     @classmethod
     def load(cls, folder: str | Path) -> Signature:
-        """Read what ``save`` wrote; raises BundleError for anything else. No pickle is read."""
+        """Read what ``save`` wrote, also in the older format, of which the features are left out.
+
+        Raises BundleError for anything else. No pickle is read.
+        """
         folder = Path(folder)
         facts = read_document(folder, JSON_FILE)
-        if facts.get("format", kind=int) != _FORMAT:
-            raise BundleError(f"{facts.file}: format {facts.content['format']} is not {_FORMAT}; update medtrans")
+        written = facts.get("format", kind=int)
+        if written not in (_OTHERWISE_PADDED, _FORMAT):
+            raise BundleError(f"{facts.file}: format {written} is not {_FORMAT}; update medtrans")
         arrays = _read_arrays(member(folder, ARRAYS_FILE))
         try:
-            return cls(
+            signature = cls(
                 task=TaskName.parse(facts.get("task", kind=str)),
                 n_subjects=facts.get("n_subjects", kind=int),
                 features=arrays.get("features"),
@@ -104,6 +114,9 @@ class Signature:
             )
         except (BundleError, ConfigError) as error:
             raise BundleError(f"{facts.file.parent}: {error}") from error
+        if written == _FORMAT or signature.features is None:
+            return signature
+        return replace(signature.reduced(), is_outdated=True)
 
 
 def _check(signature: Signature) -> None:

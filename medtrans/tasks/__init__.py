@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Kind, Task, is_structure
-from medtrans.tasks.names import ARCHITECTURE, RGB, TaskName, canonical_modality
+from medtrans.tasks.names import ARCHITECTURE, RGB, TaskName, canonical_modality, metric_label
 
 __all__ = [
     "ARCHITECTURE",
@@ -16,4 +16,5 @@ __all__ = [
     "TaskName",
     "canonical_modality",
     "is_structure",
+    "metric_label",
 ]

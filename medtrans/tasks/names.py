@@ -1,7 +1,8 @@
-"""What tasks and modalities are called."""
+"""What tasks, modalities and metrics are called."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medtrans.errors import ConfigError
@@ -67,3 +68,13 @@ def canonical_modality(name: str) -> str:
     'FLAIR'
     """
     return _CANONICAL.get("".join(letter for letter in name.lower() if letter.isalnum()), name)
+
+
+def metric_label(name: str, options: Mapping[str, object]) -> str:
+    """What a metric with options is called in tables.
+
+    >>> metric_label("otce_sim", {"epsilon": 0.05, "cost_scale": "max"})
+    'otce_sim(cost_scale=max, epsilon=0.05)'
+    """
+    told = ", ".join(f"{option}={options[option]}" for option in sorted(options))
+    return f"{name}({told})" if told else name

@@ -100,6 +100,22 @@ def test_a_trained_source_is_in_the_pool_with_its_signature_and_record(tmp_path:
     assert not (tmp_path / ".partial").exists()
 
 
+def test_a_signature_of_an_older_version_is_written_anew_and_the_weights_stay(tmp_path: Path) -> None:
+    before = train(tmp_path)
+    file = tmp_path / "toy/T1/disc/signature/signature.json"
+    file.write_text(file.read_text().replace('"format": 2', '"format": 1'))
+    (older,) = Pool(tmp_path)
+    assert older.signature is not None
+    assert older.signature.is_outdated
+    again = train(tmp_path, progress=no_step)
+    (source,) = Pool(tmp_path)
+    for found in (again.signature, source.signature):
+        assert found is not None
+        assert not found.is_outdated
+        np.testing.assert_array_equal(found.features, before.signature.features)
+    assert same_weights(before, source)
+
+
 def test_a_record_without_accuracies_has_nan(tmp_path: Path) -> None:
     source = train(tmp_path)
     record = source.metadata["medtrans"]["training"]

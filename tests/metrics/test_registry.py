@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from importlib.metadata import EntryPoint
 
+import numpy as np
 import pytest
 
 from medtrans.errors import MedtransWarning, MetricError
 from medtrans.metrics import METRICS, Metric, available, get_metric, otce_sim, registry
+from medtrans.metrics.registry import choose_metrics
 
 
 def test_needs_are_the_required_parameters() -> None:
@@ -55,3 +57,26 @@ def test_a_broken_one_is_left_out_with_a_warning(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(registry, "entry_points", lambda group: [EntryPoint("broken", target, group)])
     with pytest.warns(MedtransWarning, match=f"entry point 'broken' .*{reason}"):
         assert available() == METRICS
+
+
+def test_options_are_the_parameters_that_are_no_arrays() -> None:
+    assert get_metric("otce_sim").option_names == ("epsilon", "cost_scale", "solver")
+    assert get_metric("h_score").option_names == ()
+    assert "rng" not in get_metric("nleep").option_names
+
+
+def test_a_metric_with_options_has_a_label_of_its_own_and_uses_them() -> None:
+    metric = get_metric("otce_sim").with_options({"solver": "exact", "epsilon": 0.05})
+    assert metric.label == "otce_sim(epsilon=0.05, solver=exact)"
+    assert get_metric("otce_sim").label == "otce_sim"
+    rng = np.random.default_rng(0)
+    source, target = rng.normal(size=(2, 12, 3))
+    labels = np.arange(12) % 2
+    arrays = {"source_features": source, "source_labels": labels, "target_features": target, "target_labels": labels}
+    assert metric.value(**arrays) == otce_sim(**arrays, solver="exact", epsilon=0.05)
+
+
+def test_one_metric_in_several_ways_of_writing() -> None:
+    (alone,) = choose_metrics(("otce_sim", {"epsilon": 0.05}))
+    several = choose_metrics(["h_score", alone, ("otce_sim", {"epsilon": 0.05}), "h_score", "otce_sim"])
+    assert [metric.label for metric in several] == ["h_score", "otce_sim(epsilon=0.05)", "otce_sim"]

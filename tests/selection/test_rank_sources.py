@@ -12,7 +12,7 @@ from medtrans.config import FilterSettings, PreprocessingSettings, SamplerSettin
 from medtrans.data.statistics import intensity_quantiles, mean_shape
 from medtrans.errors import MedtransError, MedtransWarning, MetricError, SamplingError
 from medtrans.features import extract_features
-from medtrans.metrics import h_score
+from medtrans.metrics import METRICS, h_score
 from medtrans.networks import build_network, network_definition, size_divisor
 from medtrans.sampling import sample_pixels
 from medtrans.selection import rank_sources
@@ -266,3 +266,72 @@ def test_photographs_are_compared_by_their_size() -> None:
     assert _grid_notes(target, sources) == [
         "Trained on images of 120 x 160 pixels, while the target's are 60 x 80 pixels: larger."
     ]
+
+
+def test_a_signature_of_an_older_version_is_noted_and_ranked_by_what_it_still_allows(tmp_path) -> None:
+    bundle(tmp_path, "there/FLAIR/square", 1)
+    bundle(tmp_path, "there/T1/square", 2)
+    file = tmp_path / "there/T1/square/signature/signature.json"
+    file.write_text(file.read_text().replace('"format": 2', '"format": 1'))
+    found = rank_sources(TARGET, Pool(tmp_path), sampler=SAMPLER, device="cpu")
+    assert sorted(found.order("h_score")) == ["there/FLAIR/square", "there/T1/square"]
+    assert found.order("otce_sim") == ["there/FLAIR/square"]
+    (missing,) = found.missing
+    assert (missing.source, missing.metric) == ("there/T1/square", "otce_sim")
+    assert "older version" in missing.reason
+    (note,) = [note for note in found.notes if "older version" in note]
+    assert "there/T1/square" in note
+    assert "there/FLAIR/square" not in note
+
+
+# What users hand over
+
+
+def test_a_metric_with_options_is_told_apart_from_itself(pool) -> None:
+    sharp = ("otce_sim", {"epsilon": 0.02})
+    found = rank_sources(TARGET, pool, metrics=[sharp, "otce_sim"], sampler=SAMPLER, filters=None, device="cpu")
+    assert found.metrics == ("otce_sim(epsilon=0.02)", "otce_sim")
+    assert found.by("otce_sim(epsilon=0.02)")[0].mean != found.by("otce_sim")[0].mean
+    assert found.provenance.settings["metrics"] == [{"name": "otce_sim", "epsilon": 0.02}, "otce_sim"]
+    assert "otce_sim(epsilon=0.02)" in str(found)
+    assert {lack.metric for lack in found.missing} == {"otce_sim(epsilon=0.02)", "otce_sim"}
+
+
+def test_the_meaning_of_simple_things_is_taken(pool, root) -> None:
+    as_said = {"n_pixels": 150, "repetitions": 3}
+    plain = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, exclude=["there/CT/square"], device="cpu")
+    found = rank_sources(
+        TARGET, str(root), metrics="h_score", sampler=as_said, filters={}, exclude=pool["there/CT/square"].task,
+        device="cpu",
+    )  # fmt: skip
+    assert found == plain
+    assert rank_sources(TARGET, root, metrics=METRICS["h_score"], sampler=SAMPLER, exclude="there/CT/square") == plain
+    assert pool[TaskName("there", "T1", "square")] is pool["there/T1/square"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": "here/FLAIR/square"}, "target: 'here/FLAIR/square' is only a name; load its cases: load_task("),
+        ({"target": TARGET.cases}, "target: is a tuple; give a Task"),
+        ({"pool": "nowhere/pool"}, "pool 'nowhere/pool': no such folder"),
+        ({"pool": ["there/T1/square"]}, "pool: 'there/T1/square' is only a name; give the Pool"),
+        ({"pool": 3}, "pool: is a int; give a Pool"),
+        ({"metrics": "h_scor"}, "unknown metric 'h_scor'; did you mean 'h_score'?"),
+        ({"metrics": [3]}, "metrics: 3 is no metric"),
+        ({"metrics": ("otce_sim", {"epsilom": 1})}, "metric 'otce_sim' has no option 'epsilom'; did you mean 'eps"),
+        ({"metrics": [("h_score", {"k": 1})]}, "metric 'h_score' has no option 'k'; it has none"),
+        ({"metrics": [("otce_sim", {"epsilon": [1]})]}, "metric 'otce_sim': option 'epsilon' is a list"),
+        ({"metrics": []}, "no metric to rank by"),
+        ({"sampler": {"n_pixel": 3}}, "sampler: unknown key 'n_pixel'; did you mean 'n_pixels'?"),
+        ({"sampler": {"n_pixels": 0}}, "sampler: key 'n_pixels': input should be greater than or equal to 1"),
+        ({"sampler": "boundary"}, "sampler: is a str; give SamplerSettings, or a dictionary"),
+        ({"filters": {"roi": 3}}, "filters: key 'roi'"),
+    ],
+)
+def test_anything_else_is_one_line(pool, changes, message) -> None:
+    arguments = {"target": TARGET, "pool": pool, "sampler": SAMPLER, "device": "cpu", **changes}
+    with pytest.raises(MedtransError) as caught:
+        rank_sources(**arguments)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)

@@ -132,7 +132,7 @@ def test_files_that_contradict_themselves(tmp_path: Path, arrays: dict[str, Any]
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"format": 2}, "update medtrans"),
+        ({"format": 3}, "update medtrans"),
         ({"task": "CSF"}, "domain/modality/structure"),
         ({"task": 3}, "'task' is 3, not a text"),
         ({"n_subjects": -1}, "-1 subjects"),
@@ -173,3 +173,26 @@ def test_a_failing_write_leaves_the_old_signature(
     assert old.n_subjects == full().n_subjects
     np.testing.assert_array_equal(old.features, features())
     assert {file.name for file in (tmp_path / "signature").iterdir()} == {"signature.json", "signature.npz"}
+
+
+def as_older(folder: Path) -> None:
+    """As it was written before images were padded alike everywhere."""
+    file = folder / "signature/signature.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+
+
+def test_features_of_the_older_format_are_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
+    full().save(tmp_path)
+    as_older(tmp_path)
+    found = Signature.load(tmp_path)
+    assert found.is_outdated
+    assert found.features is None
+    assert found.labels is None
+    assert found.shape is not None
+    assert found.intensity_quantiles is not None
+
+
+def test_an_older_signature_without_features_is_as_good_as_a_new_one(tmp_path: Path) -> None:
+    full().reduced().save(tmp_path)
+    as_older(tmp_path)
+    assert not Signature.load(tmp_path).is_outdated

@@ -42,8 +42,8 @@ def ranking_html(ranking: Ranking) -> str:
 
 
 def _summary(metric: str) -> str:
-    """What a metric is, in a line; empty for one that is no longer registered."""
+    """What a metric is, in a line, whatever its options; empty for one that is no longer registered."""
     try:
-        return get_metric(metric).summary
+        return get_metric(metric.partition("(")[0]).summary
     except MetricError:
         return ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medtrans.config import StudyJob
+from medtrans.config import StudyJob, metric_choices
 from medtrans.errors import ConfigError, MetricError, did_you_mean
-from medtrans.metrics.registry import get_metric
+from medtrans.metrics.registry import choose_metrics
 from medtrans.studies.engine.pieces import FUSED, NO_FILTER, SCRATCH, Piece, transfer_modes
 from medtrans.tasks import TaskName
 
@@ -65,16 +65,15 @@ def _check_transfer(job: StudyJob) -> None:
 
 
 def _check_metrics(job: StudyJob) -> None:
-    _check_names("metrics", job.metrics)
-    for metric in job.metrics:
-        try:
-            get_metric(metric)
-        except MetricError as error:
-            raise ConfigError(f"metrics: {error}") from error
+    _check_names("metrics", job.metric_labels)
+    try:
+        choose_metrics(metric_choices(job.metrics))
+    except MetricError as error:
+        raise ConfigError(f"metrics: {error}") from error
     for metric in job.many_to_one.metrics if job.many_to_one else ():
-        if metric not in job.metrics:
+        if metric not in job.metric_labels:
             raise ConfigError(
-                f"many_to_one.metrics: '{metric}' is not among the metrics; {did_you_mean(metric, job.metrics)}"
+                f"many_to_one.metrics: '{metric}' is not among the metrics; {did_you_mean(metric, job.metric_labels)}"
             )
 
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import nn
 
-from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, TrainingSettings, differences
+from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, TrainingSettings, differences, metric_choices
 from medtrans.errors import StudyError
 from medtrans.learning import (
     Accuracy,
@@ -30,7 +30,7 @@ from medtrans.learning import (
 )
 from medtrans.learning.train import UNFINISHED
 from medtrans.learning.transfer.fine_tune import Mode
-from medtrans.metrics.registry import get_metric
+from medtrans.metrics.registry import choose_metrics
 from medtrans.networks import network_definition, resolve_device, size_divisor
 from medtrans.selection import filter_sources
 from medtrans.selection.scoring import score_source
@@ -109,7 +109,7 @@ def _filter(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
 def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     with clock("data"):
         source, target = _source(job, piece.sources[0]), labelled_task(job, piece.target)
-    metrics, device = [get_metric(name) for name in job.metrics], str(resolve_device(job.device))
+    metrics, device = choose_metrics(metric_choices(job.metrics)), str(resolve_device(job.device))
     rows: Rows = {"scores": [], "missing": []}
     for sampler in job.samplers:
         with clock("sampling"):

@@ -63,7 +63,7 @@ class Results:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names, in the order of the job."""
-        return self.job.metrics
+        return self.job.metric_labels
 
     @property
     def filters(self) -> tuple[str, ...]:

@@ -162,3 +162,18 @@ def test_of_encoder_weights_the_name_counts_and_not_the_folder(make_job: JobMake
     assert identity("here/vgg16.pth") == identity("there/vgg16.pth")
     assert identity("here/vgg16.pth") != identity("here/vgg16_bn.pth")
     assert identity("here/vgg16.pth") != identity(None)
+
+
+def test_metrics_with_options_are_told_apart(make_job: JobMaker) -> None:
+    sharp = {"name": "otce_sim", "epsilon": 0.05}
+    job = make_job(metrics=["h_score", sharp, "otce_sim"], many_to_one={"metrics": ["otce_sim(epsilon=0.05)"]})
+    plan(job)
+    assert job.metric_labels == ("h_score", "otce_sim(epsilon=0.05)", "otce_sim")
+    assert job.identity()["metrics"] == ["h_score", sharp, "otce_sim"]
+    for metrics, message in (
+        ([sharp, sharp], "metrics: otce_sim(epsilon=0.05) is there twice"),
+        ([{"name": "otce_sim", "epsilom": 0.05}], "metrics: metric 'otce_sim' has no option 'epsilom'; did you mean"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            plan(make_job(metrics=metrics, many_to_one=None))
+        assert str(caught.value).startswith(message)

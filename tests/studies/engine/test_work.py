@@ -127,6 +127,14 @@ def test_filters_leave_out_what_could_not_be_trained(root: Path, tmp_path: Path)
     assert [row[2] for row in found] == [ONE]
 
 
+def test_a_metric_with_options_is_kept_under_its_label(root: Path) -> None:
+    sharp = {"name": "otce_sim", "epsilon": 0.01}
+    found = rows(a_job(root, metrics=["otce_sim", sharp]), Piece("score", (ONE,), TARGET))["scores"]
+    values = {label: [row[5] for row in found if row[3] == label] for label in ("otce_sim", "otce_sim(epsilon=0.01)")}
+    assert [len(of_label) for of_label in values.values()] == [2 + 3, 2 + 3]
+    assert values["otce_sim"] != values["otce_sim(epsilon=0.01)"]
+
+
 def test_scores_are_those_of_a_ranking(root: Path) -> None:
     job = a_job(root)
     found = {name: rows(job, Piece("score", (name,), TARGET)) for name in (ONE, OTHER)}
