@@ -126,7 +126,7 @@ class SignatureSettings(Settings):
 
 
 class SamplerSettings(Settings):
-    """Which pixels to look at."""
+    """Which pixels to look at: of scans, 60% of them near edges and 40% outside the body."""
 
     kind: Literal["boundary", "uniform"] = "boundary"
     n_pixels: Count = 10_000
@@ -135,7 +135,7 @@ class SamplerSettings(Settings):
     weighting: Literal["uniform", "distance"] = "uniform"
     balance_classes: bool = False
     ignored_edges: bool = False  # whether the border of an ignored region is an edge
-    outside: Annotated[float, Field(ge=0, lt=1)] = 0.4  # share of the pixels from outside the body, where all is 0
+    outside: Annotated[float, Field(ge=0, lt=1)] = 0.4  # share from outside the body; photographs have none
 
 
 class FilterSettings(Settings):

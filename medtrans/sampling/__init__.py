@@ -1,4 +1,4 @@
-"""Which pixels to look at: near the edges of a segmentation, or anywhere.
+"""Which pixels to look at: near the edges of a segmentation, or anywhere; and a share of them outside the body.
 
 Transferability is decided where classes meet, so the boundary sampler draws from a band around the edges whose width
 is given in millimetres, or in pixels of a photograph. Every subject gives the same number of pixels; on request, every

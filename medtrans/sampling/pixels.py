@@ -54,10 +54,13 @@ def sample_pixels(
     weighting: Weighting = "uniform",
     balance_classes: bool = False,
     ignored_edges: bool = False,
-    outside: float = 0.0,
+    outside: float = 0.4,
     rng: np.random.Generator,
 ) -> PixelSample:
     """Draw ``n_pixels`` pixels, ``repetitions`` times, independently, each time without replacement.
+
+    Of scans, 60% of each sample lie near edges between classes and 40% outside the body, unless asked otherwise; images
+    without an outside, photographs among them, give all near edges.
 
     ``kind="boundary"`` draws from ``boundary_candidates``; ``kind="uniform"`` from ``uniform_candidates``, which need
     none of ``band_mm``, ``weighting`` and ``ignored_edges``. Where fewer pixels exist than asked for, all are used and
@@ -99,7 +102,7 @@ def sample_pixels(
         position=np.concatenate([part.position for part in drawn]),
         label=np.concatenate([part.label for part in drawn]),
         repetitions=_joined(drawn) * (repetitions // n_draws),
-        notes=found.notes + _shortage_notes(found, n_inside, balance_classes),
+        notes=found.notes + _shortage_notes(found, kind, n_inside, n_pixels, balance_classes),
     )
 
 
@@ -123,13 +126,17 @@ def _joined(parts: Sequence[PixelSample]) -> tuple[NDArray[np.int64], ...]:
     )
 
 
-def _shortage_notes(found: Candidates, n_pixels: int, balance_classes: bool) -> tuple[str, ...]:
-    if len(found) < n_pixels:
-        return (
-            f"Only {len(found)} pixels can be drawn, {n_pixels} were asked for: every repetition uses all of them.",
-        )
+def _shortage_notes(
+    found: Candidates, kind: Kind, n_inside: int, n_pixels: int, balance_classes: bool
+) -> tuple[str, ...]:
+    if len(found) < n_inside:
+        there = f"Only {len(found)} pixels can be drawn, {n_pixels} were asked for"
+        if n_inside < n_pixels:
+            where = "near edges" if kind == "boundary" else "inside the body"
+            there = f"Only {len(found)} pixels {where} can be drawn, where {n_inside} of the {n_pixels} should lie"
+        return (f"{there}: every repetition uses all of them.",)
     n_strata = len(found.capacities)
-    n_small = np.count_nonzero(found.capacities * n_strata < n_pixels)
+    n_small = np.count_nonzero(found.capacities * n_strata < n_inside)
     if not n_small:
         return ()
     strata = "classes of a subject" if balance_classes else "subjects"

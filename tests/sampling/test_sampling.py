@@ -4,6 +4,7 @@ import itertools
 import math
 import time
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from medtrans.config import SamplerSettings
 from medtrans.errors import SamplingError
 from medtrans.sampling import boundary_candidates, edge_distance_mm, sample_pixels, uniform_candidates
 from medtrans.sampling.candidates import equal_quotas
@@ -451,6 +453,14 @@ def test_the_share_stays_where_the_band_holds_fewer_pixels_than_asked_for():
         assert (sample.position[chosen, 1] >= 6).sum() == 20
         assert len(chosen) == 80
         np.testing.assert_array_equal(chosen, sample.repetitions[0])  # no repetition feigns to be another sample
+    (note,) = sample.notes
+    assert note.startswith("Only 60 pixels near edges can be drawn, where 750 of the 1000 should lie: ")
+
+
+def test_the_defaults_are_those_of_a_configuration():
+    parameters = signature(sample_pixels).parameters.values()
+    defaults = {it.name: it.default for it in parameters if it.default is not it.empty}
+    assert defaults == SamplerSettings().model_dump()
 
 
 def test_images_without_an_outside_give_all_pixels_from_inside():
