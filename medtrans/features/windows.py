@@ -13,6 +13,8 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from medtrans.errors import NetworkError
 from medtrans.networks import padded_size
@@ -49,9 +51,11 @@ def padded_to(array: NDArray[Pixel], shape: Sequence[int], value: int | None = 0
     return np.pad(array, width, mode="edge") if value is None else np.pad(array, width, constant_values=value)
 
 
-def padded_for(images: NDArray[np.float32], divisor: int) -> NDArray[np.float32]:
+def padded_for(images: Tensor, divisor: int) -> Tensor:
     """Images (B, channels, ...) with zeros at the end of each axis, up to a size that the network takes."""
-    return padded_to(images, padded_shape(images.shape[2:], divisor))
+    sizes = images.shape[2:]
+    missing = [to - at for at, to in zip(sizes, padded_shape(sizes, divisor), strict=True)]
+    return functional.pad(images, [pad for length in reversed(missing) for pad in (0, length)])
 
 
 def padded_shape(size: Sequence[int], divisor: int) -> tuple[int, ...]:

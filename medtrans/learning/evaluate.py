@@ -65,7 +65,7 @@ def predict_outputs(
         at_once = IMAGES_AT_ONCE if same_shape[0].ndim == 2 else 1
         for start in range(0, len(same_shape), at_once):
             images = np.stack([case.image for case in same_shape[start : start + at_once]])
-            yield from _outputs(network, images, divisor, device)
+            yield from _outputs(network, torch.from_numpy(images), divisor, device)
 
 
 def largest_output(outputs: torch.Tensor) -> NDArray[np.uint8]:
@@ -74,9 +74,9 @@ def largest_output(outputs: torch.Tensor) -> NDArray[np.uint8]:
     return largest
 
 
-def _outputs(network: nn.Module, images: NDArray[np.float32], divisor: int, device: str | torch.device) -> torch.Tensor:
+def _outputs(network: nn.Module, images: torch.Tensor, divisor: int, device: str | torch.device) -> torch.Tensor:
     sizes = images.shape[2:]
-    padded = torch.from_numpy(padded_for(images, divisor)).to(device)
+    padded = padded_for(images, divisor).to(device)
     with inference(network):
         if len(sizes) == 2:
             outputs = network(padded)

@@ -62,7 +62,7 @@ def feature_cases(
     found = []
     with inference(network):
         for case in cases:
-            image = torch.from_numpy(padded_for(case.image[None], divisor)).to(device)
+            image = padded_for(torch.from_numpy(case.image)[None], divisor).to(device)
             _, maps, grid = forward_with_map(network, layer_name, image)
             features, label = maps[0].float().cpu().numpy(), case.label
             if grid.is_fine:
