@@ -4,7 +4,7 @@
 
 Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick; once more
 without the targets to which nothing transfers, where there are any. Then the Spearman correlation of every metric by
-target, with the first sampler, beside the ceiling; and what filters change.
+target, with the first sampler, beside that of two seeds; and what filters change.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import pandas as pd
 from _common import markdown, read_study, with_mean
 
+from medtrans.agreement import Interval
 from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.engine.pieces import NO_FILTER
-from medtrans.studies.findings.ceiling import FAILED
-from medtrans.studies.findings.compare import agreement_table, ceiling_summary, ceiling_table, summary
+from medtrans.studies.findings.ceiling import FAILED, ceiling_table, repeatability_table
+from medtrans.studies.findings.compare import agreement_table, summary
 
 COLUMNS = {
     "kendall": "Kendall",
@@ -30,8 +31,8 @@ def main() -> None:
     """Three tables for each mode."""
     results = read_study(__doc__).results
     measure = results.measure_name
-    agreements, ceilings = agreement_table(results), ceiling_table(results)
-    summaries, possible = summary(agreements, ceilings), ceiling_summary(ceilings)
+    agreements, truths = agreement_table(results), repeatability_table(results)
+    summaries, possible = summary(agreements, truths, results.people), ceiling_table(truths, results.people)
     for mode in results.modes:
         rows = summaries[summaries["mode"] == mode]
         ceiling = possible[possible["mode"] == mode].iloc[0]
@@ -42,15 +43,17 @@ def main() -> None:
             f"more than a random one.\n\n### Means over {len(results.targets)} targets, no filter\n"
         )
         print(markdown(means(rows[rows["filter"] == NO_FILTER], ["metric", "sampler"])))
-        of_mode = ceilings[ceilings["mode"] == mode]
+        for why in sorted(set(rows["no_interval"]) - {""}):
+            print(f"\nNo intervals: {why}.")
+        of_mode = truths[truths["mode"] == mode]
         worked = of_mode[of_mode["best"] >= FAILED]["target"]
         if len(worked) < len(of_mode):
             print(f"\n### Means over the {len(worked)} targets on which some source reaches {FAILED:g}, no filter\n")
             judged = agreements[agreements["target"].isin(worked) & (agreements["filter"] == NO_FILTER)]
-            there = summary(judged[judged["mode"] == mode], of_mode)
+            there = summary(judged[judged["mode"] == mode], of_mode, results.people)
             print(markdown(means(there, ["metric", "sampler"])))
         print(f"\n### Spearman by target, sampler {results.samplers[0]}, no filter\n")
-        print(markdown(by_target(agreements[agreements["mode"] == mode], ceilings, results.samplers[0]), digits=2))
+        print(markdown(by_target(agreements[agreements["mode"] == mode], of_mode, results.samplers[0]), digits=2))
         print(f"\n### With filters, sampler {results.samplers[0]}\n")
         chosen = rows[(rows["sampler"] == results.samplers[0]) & rows["metric"].isin(["h_score", "otce_sim"])]
         print(markdown(means(chosen, ["metric", "filter"])))
@@ -60,19 +63,19 @@ def means(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Spearman with its interval, and the other columns, of each way to rank; best first within a key."""
     rows = rows.sort_values("spearman", ascending=False, na_position="last")
     index = pd.Index([", ".join(names) for names in rows[keys].itertuples(index=False)], name=", ".join(keys))
-    spearman = [f"{r.spearman:.3f} [{r.spearman_low:.3f}, {r.spearman_high:.3f}]" for r in rows.itertuples()]
+    intervals = rows[["spearman", "spearman_low", "spearman_high"]].itertuples(index=False)
+    spearman = [str(Interval(*interval)) for interval in intervals]
     return pd.DataFrame({"Spearman": spearman}, index=index).join(
         rows[list(COLUMNS)].set_axis(index).rename(columns=COLUMNS)
     )
 
 
-def by_target(agreements: pd.DataFrame, ceilings: pd.DataFrame, sampler: str) -> pd.DataFrame:
-    """Target x metric, with the ceiling as the last column, and the means."""
+def by_target(agreements: pd.DataFrame, truths: pd.DataFrame, sampler: str) -> pd.DataFrame:
+    """Target x metric, with the agreement of two seeds as the last column, and the means."""
     chosen = agreements[(agreements["sampler"] == sampler) & (agreements["filter"] == NO_FILTER)]
     table = chosen.pivot(index="target", columns="metric", values="spearman")
     table = table.reindex(index=chosen["target"].unique(), columns=chosen["metric"].unique())
-    of_mode = ceilings[ceilings["mode"].isin(chosen["mode"])].set_index("target")
-    return with_mean(table.assign(ceiling=of_mode["ceiling"]))
+    return with_mean(table.assign(**{"two seeds": truths.set_index("target")["between_seeds"]}))
 
 
 if __name__ == "__main__":

@@ -24,10 +24,12 @@ def main() -> None:
     if table["k"].max() < 2 or table.empty:
         print("This study fuses no sources; set many_to_one in a new study.")
         return
-    summary = many_to_one_summary(table)
+    summary = many_to_one_summary(table, study.results.people)
     for mode in study.results.modes:
         print(f"\n## {MODE_NAMES[mode]}\n")
         print(markdown(in_words(summary[summary["mode"] == mode], study.results.measure_name)), "\n")
+        for why in sorted(set(summary.loc[summary["mode"] == mode, "no_interval"]) - {""}):
+            print(f"No intervals: {why}.\n")
         of_mode = table[table["mode"] == mode]
         wide = of_mode.pivot(index="target", columns=["chooser", "k"], values="accuracy")
         wide.columns = [f"{chooser}, {k}" for chooser, k in wide.columns]
@@ -40,7 +42,10 @@ def in_words(summary: pd.DataFrame, measure: str) -> pd.DataFrame:
     """Mean accuracy of each chooser and k, and what the k-th source adds, with its interval over targets."""
 
     def added(row: pd.Series) -> str:
-        return "" if row["k"] == 1 else f"{row['step']:+.3f} [{row['step_low']:+.3f}, {row['step_high']:+.3f}]"
+        if row["k"] == 1:
+            return ""
+        ends = "" if pd.isna(row["step_low"]) else f" [{row['step_low']:+.3f}, {row['step_high']:+.3f}]"
+        return f"{row['step']:+.3f}{ends}"
 
     columns = {
         "k": summary["k"],

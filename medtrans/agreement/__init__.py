@@ -1,6 +1,6 @@
 """Rankings against truth, and what scores over many targets say about tasks."""
 
-from medtrans.agreement.bootstrap import Interval, bootstrap_interval, mean_interval
+from medtrans.agreement.intervals import FEWEST_GROUPS, Interval, group_interval, why_no_interval
 from medtrans.agreement.measures import (
     dcg,
     footrule,
@@ -14,13 +14,13 @@ from medtrans.agreement.measures import (
 from medtrans.agreement.relationships import cluster_sources, ordinal_affinities, pairwise_wins
 
 __all__ = [
+    "FEWEST_GROUPS",
     "Interval",
-    "bootstrap_interval",
     "cluster_sources",
     "dcg",
     "footrule",
+    "group_interval",
     "kendall",
-    "mean_interval",
     "ndcg",
     "ordinal_affinities",
     "pairwise_wins",
@@ -28,4 +28,5 @@ __all__ = [
     "spearman",
     "top_k_regret",
     "weighted_kendall",
+    "why_no_interval",
 ]

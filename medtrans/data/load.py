@@ -73,12 +73,15 @@ def load_task_from(
     )
 
 
-def case_ids(name: str | TaskName, settings: DataSettings) -> list[str]:
-    """Ids of the cases that ``load_task_from`` would load, from the list of files alone. Raises as ``load_task``."""
+def case_subjects(name: str | TaskName, settings: DataSettings) -> dict[str, str]:
+    """Who the cases that ``load_task_from`` would load show, by id, from the list of files alone. Raises as it does.
+
+    That is the case itself, or the video that it is a frame of.
+    """
     task_name = _parsed(name)
     files = open_dataset(task_name.domain, settings.root, settings.format, settings.partition_file)
     labelled = files.choose(settings.cases, Classes.of(files, task_name.structure).label_maps)
-    return [case.id for case in _evenly_spaced(labelled, settings.n_cases)[0]]
+    return {case.id: case.video or case.id for case in _evenly_spaced(labelled, settings.n_cases)[0]}
 
 
 def _parsed(name: str | TaskName) -> TaskName:

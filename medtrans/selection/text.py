@@ -90,12 +90,14 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
     if (settings.get("sampler") or {}).get("kind", evidence.sampler.kind) != evidence.sampler.kind:
         about.append(f"{evidence.sampler.kind} pixels")
     sign, word = (1, "more") if finding.gain >= 0 else (-1, "less")
-    low, high = sorted((sign * finding.gain_low, sign * finding.gain_high))
-    gain = (
-        f"{sign * finding.gain:.3f} [{low:.3f}, {high:.3f}] {word} {MEASURE_NAMES[evidence.measure]} than a random pick"
-    )
-    told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} gave {gain}."
-    return f"Too close to call: i{told}" if finding.gain_low <= 0 <= finding.gain_high else f"I{told}"
+    gain, why = f"{sign * finding.gain:.3f}", f" (no interval: {finding.why_no_interval})"
+    if finding.interval:
+        low, high = sorted(sign * end for end in finding.interval)
+        gain, why = f"{gain} [{low:.3f}, {high:.3f}]", ""
+    gave = f"gave {gain} {word} {MEASURE_NAMES[evidence.measure]} than a random pick{why}."
+    told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} {gave}"
+    unclear = finding.interval and finding.interval[0] <= 0 <= finding.interval[1]
+    return f"Too close to call: i{told}" if unclear else f"I{told}"
 
 
 def _certainty(ranking: Ranking) -> str:

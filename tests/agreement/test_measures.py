@@ -11,11 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medtrans.agreement import (
-    bootstrap_interval,
     dcg,
     footrule,
     kendall,
-    mean_interval,
     ndcg,
     share_of_best,
     spearman,
@@ -137,55 +135,3 @@ def test_measures_without_a_value_say_why() -> None:
         ndcg([1, 2], [0, 0])
     with pytest.raises(MetricError, match="choose 1 to 2"):
         footrule([1, 2], [1, 2], first=0)
-
-
-def test_bootstrap_interval_holds_the_estimate_and_narrows_with_more_sources() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.normal(size=200)
-    scores = truth + rng.normal(size=200)
-    few = bootstrap_interval(spearman, scores[:15], truth[:15], np.random.default_rng(1), n_resamples=300)
-    many = bootstrap_interval(spearman, scores, truth, np.random.default_rng(1), n_resamples=300)
-    for interval in (few, many):
-        assert interval.low < interval.estimate < interval.high
-    assert many.high - many.low < (few.high - few.low) / 2
-    assert few == bootstrap_interval(spearman, scores[:15], truth[:15], np.random.default_rng(1), n_resamples=300)
-
-
-def test_bootstrap_leaves_out_resamples_without_a_value() -> None:
-    interval = bootstrap_interval(kendall, [1, 2, 3], [1, 2, 3], np.random.default_rng(0), n_resamples=900)
-    # three of the 27 draws hold one source three times: 1 in 9 has no order
-    assert interval.n_resamples == pytest.approx(800, abs=40)
-    assert (interval.low, interval.high) == pytest.approx((1, 1))
-    assert str(interval) == "1.000 [1.000, 1.000]"
-
-
-def test_too_few_sources_for_an_interval() -> None:
-    # of two sources, half of the draws tie; a spread of places is left in the other half, if it is that many
-    def never(scores, truth):
-        if len(set(scores)) < len(scores):
-            raise MetricError("tied")
-        return 0.0
-
-    with pytest.raises(MetricError, match="too few sources, 5"):
-        bootstrap_interval(never, np.arange(5), np.arange(5), np.random.default_rng(0), n_resamples=50)
-
-
-def test_interval_of_a_mean_over_three_targets_by_hand():
-    # One resample in 27 holds only the lowest target, more than the 2.5 % below the interval.
-    interval = mean_interval([0.0, 0.1, 0.5], np.random.default_rng(0))
-    assert (interval.estimate, interval.low, interval.high) == pytest.approx((0.2, 0.0, 0.5))
-
-
-def test_interval_of_a_mean_covers_the_truth_about_as_often_as_it_says():
-    rng = np.random.default_rng(3)
-    intervals = [mean_interval(rng.normal(size=30), rng) for _ in range(300)]
-    covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
-    assert 0.89 < covered < 0.98
-
-
-def test_interval_of_a_mean_of_two_targets_has_no_ends_and_of_none_no_estimate():
-    two, none = mean_interval([0.1, 0.3], np.random.default_rng(0)), mean_interval([], np.random.default_rng(0))
-    assert two.estimate == pytest.approx(0.2)
-    assert np.isnan([two.low, two.high, none.estimate]).all()
-    with pytest.raises(MetricError, match="NaN"):
-        mean_interval([0.1, np.nan, 0.2], np.random.default_rng(0))

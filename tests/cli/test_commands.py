@@ -46,6 +46,7 @@ def test_rank_writes_the_same_ranking_bit_for_bit(pool, scans, tmp_path, capsys)
 def test_the_evidence_of_a_study_is_told_everywhere(pool, scans, tmp_path, capsys):
     finding = {
         "metric": "h_score", "mode": "head", "filters": None, "n_targets": 16,
+        "n_people": 20, "n_groups": 16,
         "gain": 0.061, "gain_low": 0.032, "gain_high": 0.094, "share_above_mean": 0.9, "regret": 0.01,
     }  # fmt: skip
     study = {

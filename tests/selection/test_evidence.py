@@ -16,7 +16,7 @@ from medtrans.tasks import TaskName
 
 def finding(**changes) -> Finding:
     values = {
-        "metric": "h_score", "mode": "head", "filters": None, "n_targets": 16,
+        "metric": "h_score", "mode": "head", "filters": None, "n_targets": 16, "n_people": 20, "n_groups": 16,
         "gain": 0.061, "gain_low": 0.032, "gain_high": 0.094, "share_above_mean": 0.9, "regret": 0.01,
     }  # fmt: skip
     return Finding(**values | changes)
@@ -80,6 +80,32 @@ def test_a_loss_is_called_less():
     told = stakes(ranking(evidence(finding(gain=-0.05, gain_low=-0.08, gain_high=-0.02))))
     assert told.startswith("In the study")
     assert "gave 0.050 [0.020, 0.080] less Dice than a random pick." in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_people": 1, "n_groups": 1, "gain_low": None, "gain_high": None}, "all is judged on one person"),
+        ({"n_people": 3, "n_groups": 1, "gain_low": None, "gain_high": None}, "all targets share people"),
+        ({"n_people": None, "n_groups": None}, "who was scanned is not recorded"),  # as an earlier medtrans wrote it
+        ({"n_groups": 3}, "only 3 groups of targets share no people, and it takes 4"),
+        ({"n_people": 4, "n_groups": 4, "gain_low": None, "gain_high": None}, "it was not kept"),
+    ],
+)
+def test_a_gain_without_an_interval_says_why(changes, said):
+    for gain in (0.061, -0.061):
+        word = "more" if gain > 0 else "less"
+        assert stakes(ranking(evidence(finding(gain=gain, **changes)))) == (
+            "In the study open-ms (16 targets, head retrained), the first pick by h_score gave "
+            f"0.061 {word} Dice than a random pick (no interval: {said})."
+        )
+
+
+def test_what_is_shipped_on_scans_rests_on_one_person():
+    (found,) = shipped_evidence(photographs=False)
+    assert {(it.n_people, it.n_groups, it.interval) for it in found.findings} == {(1, 1, None)}
+    told = stakes(ranking(found, filters=None))
+    assert "gave 0.095 more Dice than a random pick (no interval: all is judged on one person)." in told
 
 
 def test_both_modes_are_told():

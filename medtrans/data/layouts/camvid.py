@@ -71,4 +71,5 @@ def _sequence(name: str) -> str:
 
 def _case(image: Path, labels: Path) -> CaseFiles:
     label = labels / image.name
-    return CaseFiles(image.stem, {RGB: ImageFile(image)}, {LABEL: label} if label.exists() else {})
+    labelled = {LABEL: label} if label.exists() else {}
+    return CaseFiles(image.stem, {RGB: ImageFile(image)}, labelled, video=_sequence(image.stem))

@@ -28,11 +28,12 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class CaseFiles:
-    """The files of one case: images by modality, label maps by name."""
+    """The files of one case: images by modality, label maps by name; and the video, if it is a frame of one."""
 
     id: str
     images: Mapping[str, ImageFile]
     labels: Mapping[str, Path]
+    video: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ from medtrans.report.study.text import MODE_NAMES, Findings, answer, count, head
 from medtrans.report.templates import page
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.engine.progress import states
-from medtrans.studies.findings.compare import agreement_table, ceiling_summary, ceiling_table, summary
+from medtrans.studies.findings.ceiling import ceiling_table, repeatability_table
+from medtrans.studies.findings.compare import agreement_table, summary
 from medtrans.studies.findings.evidence import evidence_json
 from medtrans.studies.findings.exports import export_csv, export_parquet
 from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
@@ -58,11 +59,12 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
     tables = {
         "agreement": findings.agreements,
         "summary": findings.summaries,
+        "repeatability": findings.repeatabilities,
         "ceilings": findings.ceilings,
         "many_to_one": fusions,
     }
     texts = {
-        folder / "report.html": study_html(results, findings, many_to_one_summary(fusions)),
+        folder / "report.html": study_html(results, findings, many_to_one_summary(fusions, results.people)),
         folder / "evidence.json": evidence_json(results, findings.agreements),
         **{folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
     }
@@ -77,8 +79,9 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
 
 def find(results: Results) -> Findings:
     """The tables that the page tells of."""
-    agreements, ceilings = agreement_table(results), ceiling_table(results)
-    return Findings(agreements, summary(agreements, ceilings), ceilings, ceiling_summary(ceilings))
+    agreements, repeatabilities = agreement_table(results), repeatability_table(results)
+    summaries = summary(agreements, repeatabilities, results.people)
+    return Findings(agreements, summaries, repeatabilities, ceiling_table(repeatabilities, results.people))
 
 
 def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> str:

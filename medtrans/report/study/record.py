@@ -75,10 +75,11 @@ def fusion_table(results: Results, summary: pd.DataFrame, mode: str) -> Table:
         Head("Sources", falling=False),
         Head("Targets", "with all seeds"),
         Head(results.measure_name, "mean over the targets"),
-        Head("More than the first alone", "with its 95 % bootstrap interval over targets"),
-        Head("More than with one fewer", "with its 95 % bootstrap interval over targets"),
+        Head("More than the first alone", "with its 95 % interval over targets"),
+        Head("More than with one fewer", "with its 95 % interval over targets"),
     ]
-    return Table(heads, rows)
+    reasons = dict.fromkeys(why for why in summary.loc[summary["mode"] == mode, "no_interval"] if why)
+    return Table(heads, rows, " ".join(f"No intervals: {why}." for why in reasons))
 
 
 def _gained(row: pd.Series, name: str) -> Cell:

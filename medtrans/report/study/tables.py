@@ -46,7 +46,7 @@ class _Measure:
 _CORRELATION, _FOOTRULE, _FIRST = "Correlation with the truth ↑", "Footrule ↓", "First pick"
 _MEASURES = (
     _Measure("spearman", "Spearman", "1: the same order; 0: unrelated; below 0: rather the reverse", _CORRELATION),
-    _Measure("share_of_ceiling", "of ceiling", "mean Spearman over the mean ceiling", _CORRELATION, share=True),
+    _Measure("share_of_ceiling", "of ceiling", "mean Spearman over the ceiling", _CORRELATION, share=True),
     _Measure("kendall", "Kendall", "pairs in order minus pairs out of order", _CORRELATION),
     _Measure("weighted_kendall", "weighted", "Kendall, the first places weigh more", _CORRELATION),
     *(
@@ -60,7 +60,7 @@ _MEASURES = (
     _Measure("share_of_best", "of best ↑", "{} of the first pick over that of the best source", _FIRST, share=True),
     _Measure("gain_first", "gain ↑", "{} of the first pick minus the mean, which a random pick gives", _FIRST, 3),
 )
-_CEILINGS = {"spearman": "ceiling", "gain_first": "gain_of_best"}  # what can be reached, in `ceiling_summary`
+_CEILINGS = {"spearman": "ceiling", "gain_first": "gain_of_best"}  # what can be reached, in `ceiling_table`
 
 
 def summary_table(results: Results, findings: Findings, mode: str) -> Table:
@@ -112,6 +112,8 @@ def _summary_note(ways: pd.DataFrame, ceiling: pd.Series) -> str:
     for (_, note), without in ways[ways["n_without"] > 0].groupby(["n_without", "note"], sort=False):
         targets = count(without["n_without"].iloc[0], "target")
         told.append(f"Left out{_for(without, ways)}: {targets} ({note}).")
+    for why, without in ways[ways["no_interval"] != ""].groupby("no_interval", sort=False):
+        told.append(f"No intervals{_for(without, ways)}: {why}.")
     return " ".join(told)
 
 
@@ -125,13 +127,13 @@ def target_table(results: Results, findings: Findings, mode: str, sampler: str, 
     """For every target how far its truth can be trusted, and how well each metric ranks its sources."""
     metrics, measure = results.metrics, results.measure_name
     agreements = _of_way(findings.agreements, mode, sampler, filter_name).set_index(["target", "metric"])
-    ceilings = findings.ceilings[findings.ceilings["mode"] == mode]
-    rows = [_target_row(ceiling, agreements.loc[ceiling["target"]], metrics) for _, ceiling in ceilings.iterrows()]
+    truths = findings.repeatabilities[findings.repeatabilities["mode"] == mode]
+    rows = [_target_row(truth, agreements.loc[truth["target"]], metrics) for _, truth in truths.iterrows()]
     correlations = range(4, 4 + len(metrics))
     heads = [
         text_head("Target"),
         Head("Sources", "transferred in every seed", "The truth"),
-        Head("Ceiling", "Spearman correlation of the truth with itself, over seeds", "The truth"),
+        Head("Seeds agree", "mean Spearman correlation of two seeds; the ceiling follows from its mean", "The truth"),
         Head("Noise", f"standard deviation of the {measure} from seed to seed", "The truth"),
         *(Head(metric, "", "Spearman ↑") for metric in metrics),
         *(
@@ -143,29 +145,29 @@ def target_table(results: Results, findings: Findings, mode: str, sampler: str, 
     return Table(heads, [_best_in_row(row, correlations) for row in rows])
 
 
-def _target_row(ceiling: pd.Series, agreements: pd.DataFrame, metrics: Sequence[str]) -> Row:
+def _target_row(truth: pd.Series, agreements: pd.DataFrame, metrics: Sequence[str]) -> Row:
     spearman, regret = agreements["spearman"].to_dict(), agreements["regret"].to_dict()
     return Row(
         [
-            name_cell(ceiling["target"]),
-            number_cell(ceiling["n_sources"], 0),
-            number_cell(ceiling["ceiling"]),
-            number_cell(ceiling["noise"], 3),
+            name_cell(truth["target"]),
+            number_cell(truth["n_sources"], 0),
+            number_cell(truth["between_seeds"]),
+            number_cell(truth["noise"], 3),
             *(number_cell(spearman[metric]) for metric in metrics),
             *(number_cell(regret[metric], 3) for metric in metrics),
-            _verdict(ceiling, agreements["note"]),
+            _verdict(truth, agreements["note"]),
         ]
     )
 
 
-def _verdict(ceiling: pd.Series, notes: pd.Series) -> Cell:
+def _verdict(truth: pd.Series, notes: pd.Series) -> Cell:
     """How far the truth goes, and why some metrics could not be judged by it."""
-    verdict, _, rest = ceiling["verdict"].partition("; ")
-    if ceiling["best"] < FAILED:
+    verdict, _, rest = truth["verdict"].partition("; ")
+    if truth["best"] < FAILED:
         return Cell(verdict, verdict, rest, "worse")
-    if ceiling["n_like_best"] == ceiling["n_sources"] - 1:
-        return Cell("differences smaller than the noise", verdict, ceiling["verdict"], "worse")
-    if ceiling["n_sources"] >= FEWEST:
+    if truth["n_like_best"] == truth["n_sources"] - 1:
+        return Cell("differences smaller than the noise", verdict, truth["verdict"], "worse")
+    if truth["n_sources"] >= FEWEST:
         rest = "; ".join([*([rest] if rest else []), *(f"{metric}: {note}" for metric, note in notes.items() if note)])
     return Cell(verdict, verdict, rest)
 

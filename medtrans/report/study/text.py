@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from medtrans.agreement import mean_interval
 from medtrans.report.panels import interval, number, percent
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.ceiling import FAILED, FEWEST, NOISE
+from medtrans.studies.findings.people import People
 from medtrans.studies.findings.results import Results
 
 MODE_NAMES = {"head": "head retrained", "full": "all layers fine-tuned"}
@@ -22,12 +22,12 @@ _NAMED_RIVALS = 3
 
 @dataclass(frozen=True)
 class Findings:
-    """The tables of `medtrans.studies.findings.compare` that a page tells of."""
+    """The tables of `medtrans.studies.findings` that a page tells of."""
 
     agreements: pd.DataFrame
     summaries: pd.DataFrame
+    repeatabilities: pd.DataFrame
     ceilings: pd.DataFrame
-    ceiling_means: pd.DataFrame
 
     def best(self, mode: str) -> pd.Series | None:
         """The row of `summaries` with the highest mean Spearman correlation, of those judged on the most targets."""
@@ -36,8 +36,8 @@ class Findings:
         return None if rows.empty else rows.iloc[int(rows["spearman"].to_numpy(float).argmax())]
 
     def ceiling(self, mode: str) -> pd.Series:
-        """The row of `ceiling_means`."""
-        return self.ceiling_means[self.ceiling_means["mode"] == mode].iloc[0]
+        """The row of `ceilings`."""
+        return self.ceilings[self.ceilings["mode"] == mode].iloc[0]
 
 
 def headline(findings: Findings, modes: Sequence[str]) -> str:
@@ -58,9 +58,10 @@ def answer(results: Results, findings: Findings, mode: str) -> str:
         return f"{_capital(_WITH[mode])}, no ranking can be judged: {notes or 'nothing to compare'}."
     sentences = [
         f"{_capital(_WITH[mode])}, {way(results, best)} ranks best: {_spearman(best)}{_of_ceiling(best, findings)}.",
+        _no_interval(best),
         _rivals(results, findings.agreements, best),
         _gain(best, findings.ceiling(mode), results.measure_name),
-        _noise(findings.ceilings[findings.ceilings["mode"] == mode], results.measure_name),
+        _noise(findings.repeatabilities[findings.repeatabilities["mode"] == mode], results.measure_name),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -101,6 +102,11 @@ def _of_ceiling(best: pd.Series, findings: Findings) -> str:
     return f", {percent(best['share_of_ceiling'])} of the ceiling {number(ceiling)}, the truth's agreement with itself"
 
 
+def _no_interval(best: pd.Series) -> str:
+    why = best["no_interval"]
+    return f"These means have no intervals, so what is chance cannot be said: {why}." if why else ""
+
+
 def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
     """Which other ways are not clearly worse: the interval of the mean difference over targets holds 0."""
     rows = agreements[agreements["mode"] == best["mode"]]
@@ -108,9 +114,11 @@ def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
     ahead = table.rsub(table[tuple(best[_WAY])], axis=0).drop(columns=[tuple(best[_WAY])])
     if ahead.empty or len(table) < FEWEST:
         return ""
-    lows = {column: _low(ahead[column]) for column in ahead.columns}
+    chosen = f"It is the best of {len(ahead.columns) + 1} ways, chosen on these same targets, so a little flattered"
+    if best["no_interval"]:
+        return f"{chosen}."
+    lows = {column: _low(ahead[column], results.people) for column in ahead.columns}
     rivals = [way(results, pd.Series(dict(zip(_WAY, column, strict=True)))) for column in lows if not lows[column] > 0]
-    chosen = f"It is the best of {len(lows) + 1} ways, chosen on these same targets, so a little flattered"
     if not rivals:
         return f"{chosen}; each of the others is worse by more than chance."
     more = len(rivals) - _NAMED_RIVALS
@@ -118,8 +126,8 @@ def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
     return f"{chosen}; not clearly worse: {', '.join(names)}."
 
 
-def _low(differences: pd.Series) -> float:
-    return mean_interval(differences.dropna().to_numpy(float), np.random.default_rng(0)).low
+def _low(differences: pd.Series, people: People) -> float:
+    return people.interval(differences.rename("ahead").reset_index(), ["ahead"]).low
 
 
 def _gain(best: pd.Series, ceiling: pd.Series, measure: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from medtrans.agreement import why_no_interval
 from medtrans.config import AccuracyMeasure, FilterSettings, SamplerSettings, Settings
 from medtrans.errors import ConfigError
 
@@ -39,8 +40,10 @@ class Finding(Settings):
         mode: how sources were transferred.
         filters: that dropped sources before the pick; None: no filter.
         n_targets: targets on which the metric could be judged.
+        n_people: on whom these were judged; None: not recorded.
+        n_groups: of these targets that share no one, which is what an interval rests on; None: not recorded.
         gain: accuracy of the first pick minus the mean over all sources, mean over targets.
-        gain_low, gain_high: its 95 % bootstrap interval over targets.
+        gain_low, gain_high: its 95 % interval over targets (``medtrans.agreement.group_interval``); None: it has none.
         share_above_mean: of the targets, those on which the first pick was better than the mean.
         regret: accuracy of the best source minus that of the first pick, mean over targets.
     """
@@ -49,11 +52,27 @@ class Finding(Settings):
     mode: Literal["head", "full"]
     filters: FilterSettings | None
     n_targets: Annotated[int, Field(ge=3)]
+    n_people: Annotated[int, Field(ge=1)] | None = None
+    n_groups: Annotated[int, Field(ge=1)] | None = None
     gain: Gain
-    gain_low: Gain
-    gain_high: Gain
+    gain_low: float | None = None
+    gain_high: float | None = None
     share_above_mean: Share
     regret: Share
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The ends of the gain's interval; one that does not know its people, of an earlier medtrans, is too narrow."""
+        if self.gain_low is None or self.gain_high is None or why_no_interval(self.n_people, self.n_groups):
+            return None
+        return self.gain_low, self.gain_high
+
+    @property
+    def why_no_interval(self) -> str:
+        """Why the gain has no interval, as half a sentence; empty where it has one."""
+        if self.interval:
+            return ""
+        return why_no_interval(self.n_people, self.n_groups) or "it was not kept"
 
 
 class Evidence(Settings):

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
-from medtrans.config import DataSettings, StudyJob
-from medtrans.data import case_ids
-from medtrans.errors import MedtransError, MedtransWarning
-from medtrans.studies.engine.cases import judging_data
+from medtrans.config import StudyJob
+from medtrans.errors import MedtransWarning
+from medtrans.studies.engine.judged import judged_cases, listed_cases
 from medtrans.studies.engine.plan import candidates
 from medtrans.tasks import TaskName
-
-CaseKey = tuple[str, Path, str]
-"""Format, folder and id: the same case, whatever task it is read for."""
 
 
 def warn_of_overlap(job: StudyJob) -> None:
@@ -36,24 +30,13 @@ def seen_in_training(job: StudyJob) -> list[tuple[str, str, str]]:
     Read from lists of files, without images. A task whose files cannot be listed is left out: its own pieces will say
     what is wrong with them.
     """
-    cases = cache(_cases)
-    of_slices = job.preprocessing.dimensions == 2 and not job.photographs
+    listed = cache(listed_cases)
     learnt = {
-        source: cases(str(TaskName.of_source(source)), group.data) for source, group in job.source_groups().items()
+        source: listed(str(TaskName.of_source(source)), group.data) for source, group in job.source_groups().items()
     }
     found = []
-    for target, group in job.target_groups().items():
-        labelled = cases(target, group.data)
-        subjects = tuple(sorted(case for *_, case in labelled))
-        judged = cases(target, judging_data(group, subjects, of_slices))
-        if not of_slices or group.data.slices is None:  # otherwise other slices of a labelled volume are judged on
-            judged -= labelled
+    for target in job.target_groups():
+        judged = judged_cases(job, target, listed)
         for source in candidates(job, target):
-            found += [(source, target, case) for *_, case in sorted(judged & learnt[source])[:1]]
+            found += [(source, target, case) for *_, case in sorted(judged.keys() & learnt[source].keys())[:1]]
     return found
-
-
-def _cases(task: str, data: DataSettings) -> frozenset[CaseKey]:
-    with suppress(MedtransError):
-        return frozenset((data.format, data.root.resolve(), case) for case in case_ids(task, data))
-    return frozenset()

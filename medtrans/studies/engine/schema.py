@@ -35,6 +35,9 @@ why. ``transfers``: accuracy on the target's test cases; source "" for mode scra
 names joined by " + ".
 """
 
+PEOPLE = ("target", "person")
+"""Columns of the table of who each target is judged on (see ``people``). Stores of earlier versions lack the table."""
+
 PIECES = ("key", "kind", "status", "error", "seconds", "parts", "attempts", "finished")
 """Columns of the pieces that were tried: status ``done`` or ``failed``, ``parts`` as JSON, ``finished`` in UTC."""
 
@@ -53,6 +56,7 @@ _PIECES = """CREATE TABLE pieces (
     status TEXT NOT NULL CHECK (status IN ('done', 'failed')), error TEXT NOT NULL, seconds REAL NOT NULL,
     parts TEXT NOT NULL, attempts INTEGER NOT NULL, finished TEXT NOT NULL
 )"""
+_PEOPLE = "CREATE TABLE IF NOT EXISTS people (target TEXT, person TEXT, PRIMARY KEY (target, person)) WITHOUT ROWID"
 _RUNNING = "CREATE TABLE running (worker INTEGER PRIMARY KEY, key TEXT NOT NULL, started REAL NOT NULL)"
 
 TRIED = """INSERT INTO pieces (key, kind, status, error, seconds, parts, attempts, finished)
@@ -63,9 +67,14 @@ WHERE status = 'failed' OR excluded.status = 'done'"""
 """Notes one more attempt at a piece: key, kind, status, error, seconds, parts, finished. What is done stays done."""
 
 
+def columns_of(table: str) -> tuple[str, ...]:
+    """Of a table of results, of "people" or of "pieces", in order."""
+    return {"people": PEOPLE, "pieces": PIECES, **TABLES}[table]
+
+
 def identifying(table: str) -> tuple[str, ...]:
     """The columns that no two rows of a table share all of."""
-    return ("key",) if table == "pieces" else tuple(column for column in TABLES[table] if column not in _VALUES)
+    return ("key",) if table == "pieces" else tuple(column for column in columns_of(table) if column not in _VALUES)
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -83,10 +92,19 @@ def create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
+def create_people(connection: sqlite3.Connection) -> None:
+    """Make the table of people where it is missing; inside a transaction of the caller's."""
+    connection.execute(_PEOPLE)
+
+
+def has_people(connection: sqlite3.Connection) -> bool:
+    """Whether the file has a table of people."""
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'people'").fetchone()[0])
+
+
 def select(table: str) -> str:
-    """All rows of a table of results or of "pieces", sorted by what they are about."""
-    columns = PIECES if table == "pieces" else TABLES[table]
-    return f"SELECT {_listed(columns)} FROM {table} ORDER BY {_listed(identifying(table))}"  # noqa: S608 - our names
+    """All rows of a table of results, of "people" or of "pieces", sorted by what they are about."""
+    return f"SELECT {_listed(columns_of(table))} FROM {table} ORDER BY {_listed(identifying(table))}"  # noqa: S608 - our names
 
 
 def delete(table: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from medtrans.errors import StudyError
 from medtrans.studies.engine import schema
 from medtrans.studies.engine.header import now, read_header, update_header, write_header
 from medtrans.studies.engine.pieces import Outcome, Piece
-from medtrans.studies.engine.schema import PIECES, SCHEMA_VERSION, TABLES
+from medtrans.studies.engine.schema import SCHEMA_VERSION, TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Store"]
 
@@ -130,6 +130,13 @@ class Store:
         with self._transaction() as connection:
             _tried(connection, piece, "failed", error, seconds, {})
 
+    def record_people(self, judged_on: Mapping[str, Collection[str]]) -> None:
+        """Note who each target is judged on, in place of what was noted before; of other targets that stays."""
+        with self._transaction() as connection:
+            for target, people in judged_on.items():
+                connection.execute("DELETE FROM people WHERE target = ?", (target,))
+                connection.executemany("INSERT INTO people VALUES (?, ?)", [(target, person) for person in people])
+
     def start(self, worker: int, piece: Piece) -> None:
         """Tell readers what a worker is at."""
         with self._transaction() as connection:
@@ -159,17 +166,18 @@ class Store:
             return bool(self.running())
 
     def frame(self, table: str) -> pd.DataFrame:
-        """One table of results, or "pieces", with typed columns; sorted by what its rows are about."""
-        columns = PIECES if table == "pieces" else TABLES[table]
-        frame = pd.DataFrame(self._rows(schema.select(table)), columns=list(columns))
+        """One table of results, "people" or "pieces", with typed columns; sorted by what its rows are about."""
+        columns = schema.columns_of(table)
+        known = table != "people" or schema.has_people(self._connection)
+        frame = pd.DataFrame(self._rows(schema.select(table)) if known else [], columns=list(columns))
         return frame.astype({column: schema.DTYPES[column] for column in columns if column in schema.DTYPES})
 
     def frames(self) -> dict[str, pd.DataFrame]:
-        """All tables of results and "pieces", as they were at one moment."""
+        """All tables of results, "people" and "pieces", as they were at one moment."""
         with schema.explained(self.path):
             self._connection.execute("BEGIN")
             try:
-                return {table: self.frame(table) for table in (*TABLES, "pieces")}
+                return {table: self.frame(table) for table in (*TABLES, "people", "pieces")}
             finally:
                 self._connection.rollback()
 
@@ -227,6 +235,7 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, job: StudyJob) 
         else:
             update_header(connection, path, job)
             connection.execute("DELETE FROM running")
+        schema.create_people(connection)
 
 
 def _tried(

@@ -1,15 +1,21 @@
-"""How far the truth of one target can be trusted: its agreement with itself over seeds, and its noise."""
+"""How far the truth can be trusted: its agreement with itself over seeds, and the noise of each target."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from medtrans.agreement import spearman
+from medtrans.agreement import Interval, spearman
 from medtrans.errors import MetricError
+from medtrans.studies.findings.people import ENDS, People, with_ends
+
+if TYPE_CHECKING:
+    from medtrans.studies.findings.results import Results
 
 FEWEST = 3
 """Sources with a truth that a target needs: two can only be in order or not."""
@@ -23,8 +29,6 @@ FAILED = 0.1
 _VALUES = (
     "best",
     "between_seeds",
-    "ceiling",
-    "attainable",
     "noise",
     "standard_error",
     "spread",
@@ -34,14 +38,71 @@ _VALUES = (
 )
 
 
-def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
-    r"""How well the truth of one target agrees with itself, and which differences between its sources are noise.
-
-    With r the mean Spearman correlation of the accuracies of two seeds, and n seeds,
+def ceiling(between_seeds: float, n_seeds: int) -> float:
+    r"""How well a second study with n other seeds would agree with this one, by the correlation r of single seeds.
 
     .. math:: r_n = \frac{n r}{1 + (n - 1) r}
 
-    (Spearman-Brown) is the agreement to be expected of the mean of n seeds with the mean of n others.
+    (Spearman-Brown.) r must be the mean over the targets of the study, unclipped: r_n of single targets, whose r is a
+    correlation over a dozen sources, is far too noisy to be averaged; cut at 0, pure noise would seem to agree.
+
+    Args:
+        between_seeds: r, mean over targets of the Spearman correlation of two seeds, -1 / (n - 1) to 1.
+        n_seeds: n.
+
+    Returns:
+        At most 1; 0 for noise, and by chance also below it; minus infinity at the lowest r that there can be.
+    """
+    noise = 1 + (n_seeds - 1) * between_seeds
+    return n_seeds * between_seeds / noise if noise > 0 else float("-inf")
+
+
+def ceiling_table(repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame:
+    """What rankings can reach in each mode, from `repeatability_table`.
+
+    Returns:
+        Columns mode and n_targets; then, each with its 95 % interval over targets (``_low``, ``_high``; NaN for the
+        reason in ``no_interval``):
+
+        - between_seeds: mean Spearman correlation of two seeds, what the truth of one seed reaches.
+        - ceiling: `ceiling` of it, the agreement of what metrics are compared with, the mean of n seeds, with itself.
+        - attainable: its square root, 0 below 0: the most that can be expected of any metric. One that knows the truth
+          without noise would still be compared with a truth that has some.
+        - gain_of_best: mean over targets.
+
+        Then the median noise and spread over targets, and n_unclear: targets on which no source can be told from the
+        best. All but the gain is NaN for one seed.
+    """
+    names = ("between_seeds", "ceiling", "attainable", "gain_of_best")
+    rows = []
+    for mode, group in repeatabilities.groupby("mode", sort=False):
+        known = group.dropna(subset=["between_seeds"])
+        found = people.interval(known, ["between_seeds"], partial(_ceiling_of, n_seeds=int(group["n_seeds"].max())))
+        row: dict[str, Any] = {"mode": mode, "n_targets": len(known)}
+        row |= with_ends("between_seeds", people.interval(known, ["between_seeds"]))
+        row |= with_ends("ceiling", found)
+        row |= with_ends("attainable", Interval(*np.sqrt(np.maximum([found.estimate, found.low, found.high], 0))))
+        row |= with_ends("gain_of_best", people.interval(group, ["gain_of_best"]))
+        row |= {name: float(group[name].median()) for name in ("noise", "spread")}
+        row["n_unclear"] = int((group["n_like_best"] == group["n_sources"] - 1).sum())
+        rows.append(row | {"no_interval": people.why_no_interval(known["target"].tolist())})
+    columns = [f"{name}{end}" for name in names for end in ENDS]
+    return pd.DataFrame(rows, columns=["mode", "n_targets", *columns, "noise", "spread", "n_unclear", "no_interval"])
+
+
+def repeatability_table(results: Results) -> pd.DataFrame:
+    """`repeatability` of every target, one row per mode and target."""
+    rows = []
+    for mode in results.modes:
+        accuracies = np.stack([table.to_numpy(float) for table in results.truth_by_seed(mode).values()])
+        for i, target in enumerate(results.targets):
+            complete = ~np.isnan(accuracies[:, i]).any(axis=0)
+            rows.append({"mode": mode, "target": target, **repeatability(accuracies[:, i, complete])})
+    return pd.DataFrame(rows, columns=["mode", "target", *repeatability(np.empty((0, 0)))])
+
+
+def repeatability(accuracies: NDArray[np.float64]) -> dict[str, Any]:
+    """How well the seeds of one target agree, and which differences between its sources are noise.
 
     Args:
         accuracies: shape (n, S), n seeds and S sources.
@@ -49,11 +110,7 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
     Returns:
         What can be told, NaN for the rest (the spread needs three sources, all that follows from noise two seeds).
 
-        - between_seeds: r, what the truth of one seed reaches.
-        - ceiling: r_n, the agreement of what metrics are compared with, the mean of n seeds, with itself; 0 for r <= 0,
-          when the order is noise. It is how this package defines the ceiling: so well would a second study agree.
-        - attainable: the square root of r_n, the most that can be expected of any metric: one that knows the truth
-          without noise would still be compared with a truth that has some.
+        - between_seeds: mean Spearman correlation of the accuracies of two seeds.
         - noise: standard deviation of an accuracy between seeds, pooled over sources, without what a seed adds to all.
         - standard_error: of the difference of two sources' means, noise * sqrt(2 / n).
         - spread: standard deviation of the sources' means; noise / sqrt(n) of it is to be expected from noise alone.
@@ -74,13 +131,15 @@ def ceiling(accuracies: NDArray[np.float64]) -> dict[str, Any]:
     if n_seeds < 2:
         return row | {"verdict": "one seed: how noisy the truth is cannot be said"}
     row |= _noise(accuracies)
-    between_seeds = _between_seeds(accuracies)
-    r = float(np.maximum(between_seeds, 0))  # NaN stays NaN
-    of_mean = n_seeds * r / (1 + (n_seeds - 1) * r)
-    row |= {"between_seeds": between_seeds, "ceiling": of_mean, "attainable": float(np.sqrt(of_mean))}
+    row["between_seeds"] = _between_seeds(accuracies)
     if best < FAILED:
         return row | {"verdict": f"nothing transfers; the best source reaches {best:.3f}, so the order means little"}
     return row | {"verdict": _verdict(row["n_like_best"], n_sources, row["standard_error"])}
+
+
+def _ceiling_of(rows: NDArray[np.float64], n_seeds: int) -> float:
+    """`ceiling` by the mean over targets."""
+    return ceiling(float(rows.mean()), n_seeds)
 
 
 def _between_seeds(accuracies: NDArray[np.float64]) -> float:

@@ -8,7 +8,6 @@ score: every measure is over the same candidates, with and without a filter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from medtrans.agreement import (
-    bootstrap_interval,
+    Interval,
     footrule,
     kendall,
-    mean_interval,
     share_of_best,
     spearman,
     top_k_regret,
@@ -30,7 +28,8 @@ from medtrans.agreement import (
 from medtrans.agreement.measures import Measure
 from medtrans.errors import MetricError
 from medtrans.studies.engine.pieces import NO_FILTER
-from medtrans.studies.findings.ceiling import FEWEST, ceiling
+from medtrans.studies.findings.ceiling import FEWEST, ceiling, repeatability_table
+from medtrans.studies.findings.people import ENDS, People, with_ends
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -119,15 +118,15 @@ def ranked_places(scores: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArr
 
 def summary_table(results: Results) -> pd.DataFrame:
     """`summary` of the study's own tables."""
-    return summary(agreement_table(results), ceiling_table(results))
+    return summary(agreement_table(results), repeatability_table(results), results.people)
 
 
-def summary(agreements: pd.DataFrame, ceilings: pd.DataFrame) -> pd.DataFrame:
+def summary(agreements: pd.DataFrame, repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame:
     """Means over targets, by mode, sampler, metric and filter.
 
-    Every measure of `agreement_table` has three columns: the mean, and its 95 % bootstrap interval over targets with
-    ``_low`` and ``_high``, NaN for fewer than three targets. ``share_of_ceiling`` has them too. n_targets counts the
-    targets with an agreement, n_without those without, for the reasons in ``note``.
+    Every measure of `agreement_table` has three columns: the mean, and its 95 % interval over targets with ``_low`` and
+    ``_high``, NaN for the reason in ``no_interval``. ``share_of_ceiling`` has them too. n_targets counts the targets
+    with an agreement, n_without those without, for the reasons in ``note``.
     """
     measures = [*MEASURES, ONE_SEED]
     rows = []
@@ -136,58 +135,30 @@ def summary(agreements: pd.DataFrame, ceilings: pd.DataFrame) -> pd.DataFrame:
         row: dict[str, Any] = dict(zip(_KEYS, where, strict=True))
         row |= {"n_targets": len(judged), "n_without": len(group) - len(judged)}
         for name in measures:
-            row |= _mean_with_ends(name, judged[name])
-        row |= share_of_ceiling(judged, ceilings)
+            row |= with_ends(name, people.interval(judged, [name]))
+        row |= with_ends("share_of_ceiling", share_of_ceiling(judged, repeatabilities, people))
+        row["no_interval"] = people.why_no_interval(judged["target"].tolist())
         row["note"] = "; ".join(sorted(set(group["note"]) - {""}))
         rows.append(row)
-    ends = [column for name in [*measures, "share_of_ceiling"] for column in _with_ends(name, 0, 0, 0)]
-    return pd.DataFrame(rows, columns=[*_KEYS, "n_targets", "n_without", *ends, "note"])
+    columns = [f"{name}{end}" for name in [*measures, "share_of_ceiling"] for end in ENDS]
+    return pd.DataFrame(rows, columns=[*_KEYS, "n_targets", "n_without", *columns, "no_interval", "note"])
 
 
-def share_of_ceiling(agreements: pd.DataFrame, ceilings: pd.DataFrame) -> dict[str, float]:
-    """Mean Spearman correlation over targets as a share of the mean ceiling of the same targets, with its interval.
+def share_of_ceiling(agreements: pd.DataFrame, repeatabilities: pd.DataFrame, people: People) -> Interval:
+    """Mean Spearman correlation over targets as a share of the ceiling of the same targets, with its interval.
 
-    A ratio of means, as the ratio of a target whose ceiling is near 0 says nothing. It may exceed 1, since a metric
-    without noise of its own can come nearer to the truth than another set of seeds would. NaN where there is no
-    ceiling above 0.
+    It may exceed 1, since a metric without noise of its own can come nearer to the truth than another set of seeds
+    would. NaN where the ceiling is not above 0.
     """
-    pairs = agreements.merge(ceilings[["mode", "target", "ceiling"]], on=["mode", "target"])
-    pairs = pairs.dropna(subset=["spearman", "ceiling"])
-    reached, possible = pairs["spearman"].to_numpy(float), pairs["ceiling"].to_numpy(float)
-    share, low, high = _value(_ratio_of_means, reached, possible), np.nan, np.nan
-    if len(pairs) >= FEWEST:
-        with suppress(MetricError):  # most resamples have no ceiling above 0
-            interval = bootstrap_interval(_ratio_of_means, reached, possible, np.random.default_rng(0))
-            low, high = interval.low, interval.high
-    return _with_ends("share_of_ceiling", share, low, high)
+    columns = ["mode", "target", "between_seeds", "n_seeds"]
+    pairs = agreements.merge(repeatabilities[columns], on=["mode", "target"])
 
+    def share(rows: NDArray[np.float64]) -> float:
+        spearman_mean, between_seeds = rows.mean(axis=0)
+        possible = ceiling(between_seeds, int(pairs["n_seeds"].max()))
+        return float(spearman_mean / possible) if possible > 0 else float("nan")
 
-def ceiling_table(results: Results) -> pd.DataFrame:
-    """`ceiling` of every target, one row per mode and target."""
-    rows = []
-    for mode in results.modes:
-        accuracies = np.stack([table.to_numpy(float) for table in results.truth_by_seed(mode).values()])
-        for i, target in enumerate(results.targets):
-            complete = ~np.isnan(accuracies[:, i]).any(axis=0)
-            rows.append({"mode": mode, "target": target, **ceiling(accuracies[:, i, complete])})
-    return pd.DataFrame(rows, columns=["mode", "target", *ceiling(np.empty((0, 0)))])
-
-
-def ceiling_summary(ceilings: pd.DataFrame) -> pd.DataFrame:
-    """Means over targets of `ceiling_table`, by mode, with intervals as in `summary`; for what correlations can reach.
-
-    Also the median noise and spread, and n_unclear: targets on which no other source can be told from the best.
-    """
-    names = ["between_seeds", "ceiling", "attainable", "gain_of_best"]
-    rows = []
-    for mode, group in ceilings.groupby("mode", sort=False):
-        row: dict[str, Any] = {"mode": mode, "n_targets": int(group["ceiling"].notna().sum())}
-        for name in names:
-            row |= _mean_with_ends(name, group[name])
-        row |= {name: float(group[name].median()) for name in ("noise", "spread")}
-        rows.append(row | {"n_unclear": int((group["n_like_best"] == group["n_sources"] - 1).sum())})
-    columns = [column for name in names for column in _with_ends(name, 0, 0, 0)]
-    return pd.DataFrame(rows, columns=["mode", "n_targets", *columns, "noise", "spread", "n_unclear"])
+    return people.interval(pairs, ["spearman", "between_seeds"], share)
 
 
 def _why_none(places: NDArray[np.float64], truth: NDArray[np.float64], *, n_scored: int) -> str:
@@ -213,18 +184,3 @@ def _mean(values: list[float]) -> float:
     """The mean of those that are not NaN; NaN if there are none."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
-
-
-def _ratio_of_means(reached: ArrayLike, possible: ArrayLike) -> float:
-    if not np.sum(possible) > 0:
-        raise MetricError("possible: the mean is 0, so there is no share of it")
-    return float(np.sum(reached) / np.sum(possible))
-
-
-def _mean_with_ends(name: str, values: pd.Series) -> dict[str, float]:
-    interval = mean_interval(values.dropna().to_numpy(float), np.random.default_rng(0))
-    return _with_ends(name, interval.estimate, interval.low, interval.high)
-
-
-def _with_ends(name: str, estimate: float, low: float, high: float) -> dict[str, float]:
-    return {name: estimate, f"{name}_low": low, f"{name}_high": high}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from medtrans.agreement import mean_interval
 from medtrans.selection.evidence import Evidence, Finding
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.ceiling import FEWEST
 from medtrans.studies.findings.compare import agreement_table
+from medtrans.studies.findings.people import People
 from medtrans.tasks import TaskName
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Eviden
     for (mode, metric, filter_name), group in table.groupby(["mode", "metric", "filter"], sort=False):
         if len(group) >= FEWEST:
             filters = None if filter_name == NO_FILTER else job.filters[str(filter_name)]
-            findings.append(Finding(metric=metric, mode=mode, filters=filters, **_gain(group)))
+            findings.append(Finding(metric=metric, mode=mode, filters=filters, **_gain(group, results.people)))
     return Evidence(
         study=name if name and name.isprintable() else "study",
         began=datetime.fromisoformat(results.began).date(),
@@ -53,14 +53,20 @@ def evidence_json(results: Results, agreements: pd.DataFrame | None = None) -> s
     return evidence(results, agreements).model_dump_json(indent=2) + "\n"
 
 
-def _gain(judged: pd.DataFrame) -> dict[str, float]:
-    gains = judged["gain_first"].to_numpy(float)
-    interval = mean_interval(gains, np.random.default_rng(0))
+def _gain(judged: pd.DataFrame, people: People) -> dict[str, float | None]:
+    interval = people.interval(judged, ["gain_first"])
+    n_people, n_groups = people.counts(judged["target"].tolist())
     return {
         "n_targets": len(judged),
+        "n_people": n_people,
+        "n_groups": n_groups,
         "gain": round(interval.estimate, 6),
-        "gain_low": round(interval.low, 6),
-        "gain_high": round(interval.high, 6),
-        "share_above_mean": float((gains > 1e-9).mean()),  # not what rounding leaves of a tie
+        "gain_low": _known(interval.low),
+        "gain_high": _known(interval.high),
+        "share_above_mean": float((judged["gain_first"] > 1e-9).mean()),  # not what rounding leaves of a tie
         "regret": round(float(judged["regret"].mean()), 6),
     }
+
+
+def _known(end: float) -> float | None:
+    return None if math.isnan(end) else round(end, 6)

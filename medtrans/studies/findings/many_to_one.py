@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from medtrans.agreement import mean_interval
 from medtrans.studies.engine.pieces import FUSED
 from medtrans.studies.findings.fusions import picks_by_target
+from medtrans.studies.findings.people import ENDS, People, with_ends
 from medtrans.studies.findings.results import Results
 
 
@@ -38,22 +38,21 @@ def many_to_one_table(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def many_to_one_summary(table: pd.DataFrame) -> pd.DataFrame:
+def many_to_one_summary(table: pd.DataFrame, people: People) -> pd.DataFrame:
     """Mean over targets of `many_to_one_table`, by mode, chooser and k.
 
     ``gain`` is what k sources add to the first one, ``step`` what the k-th adds to the others; each with its 95 %
-    bootstrap interval over targets (``_low``, ``_high``; NaN for fewer than three targets).
+    interval over targets (``_low``, ``_high``; NaN for the reason in ``no_interval``).
     """
     rows = []
     for (mode, chooser, k), group in table.groupby(["mode", "chooser", "k"], sort=False):
         known = group.dropna(subset=["accuracy", "gain", "step"])
         row = {"mode": mode, "chooser": chooser, "k": k, "n_targets": len(known), "accuracy": known["accuracy"].mean()}
         for name in ("gain", "step"):
-            interval = mean_interval(known[name].to_numpy(float), np.random.default_rng(0))
-            row |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
-        rows.append(row)
-    measures = [f"{name}{end}" for name in ("gain", "step") for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["mode", "chooser", "k", "n_targets", "accuracy", *measures])
+            row |= with_ends(name, people.interval(known, [name]))
+        rows.append(row | {"no_interval": people.why_no_interval(known["target"].tolist())})
+    columns = [f"{name}{end}" for name in ("gain", "step") for end in ENDS]
+    return pd.DataFrame(rows, columns=["mode", "chooser", "k", "n_targets", "accuracy", *columns, "no_interval"])
 
 
 def _accuracies(order: tuple[str, ...], truth: pd.Series, fused: pd.Series, where: tuple[str, str]) -> list[float]:

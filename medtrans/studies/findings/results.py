@@ -13,6 +13,7 @@ from medtrans.config import MEASURE_NAMES, AccuracyMeasure, StudyJob
 from medtrans.errors import StudyError, did_you_mean
 from medtrans.studies.engine.pieces import MODES, NO_FILTER, SCRATCH, transfer_modes
 from medtrans.studies.engine.store import Store
+from medtrans.studies.findings.people import People
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +24,7 @@ class Results:
 
     Attributes:
         job: the study.
-        frames: by table of the store (see ``store.TABLES``), and "pieces".
+        frames: by table of the store (see ``store.TABLES``), "people" and "pieces".
         versions: of the packages that the numbers depend on.
         began: when the study began, in UTC.
     """
@@ -48,6 +49,11 @@ class Results:
     def sources(self) -> tuple[str, ...]:
         """Names, in the order of the job."""
         return tuple(self.job.source_groups())
+
+    @cached_property
+    def people(self) -> People:
+        """Who the targets are judged on."""
+        return People.read(self.frames["people"])
 
     @property
     def modes(self) -> tuple[str, ...]:

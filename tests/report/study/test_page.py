@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from medtrans.config import StudyJob
 from medtrans.report.panels import MINUS, NONE, Cell, Head, Row, Table, with_best
@@ -75,7 +76,7 @@ def renamed(results: Results) -> Results:
 
 
 def html_of(results: Results) -> str:
-    return study_html(results, find(results), many_to_one_summary(many_to_one_table(results)))
+    return study_html(results, find(results), many_to_one_summary(many_to_one_table(results), results.people))
 
 
 def words_of(text: str) -> str:
@@ -117,7 +118,9 @@ def test_page_evidence_and_tables_are_written_and_nothing_else(results, tmp_path
     paths = write_study_report(results, tmp_path / "report")
     assert [path.name for path in paths[:2]] == ["report.html", "evidence.json"]
     assert {path.name for path in paths} == {path.name for path in (tmp_path / "report").iterdir()}
-    assert {"agreement.csv", "summary.csv", "ceilings.csv", "many_to_one.csv"} <= {path.name for path in paths}
+    assert {"agreement.csv", "summary.csv", "ceilings.csv", "repeatability.csv", "many_to_one.csv"} <= {
+        path.name for path in paths
+    }
     assert {"transfers.csv", "scores.csv", "candidates.csv", "pieces.csv"} <= {path.name for path in paths}
     assert read_evidence(paths[1]).findings
     assert (pd.read_csv(paths[0].with_name("agreement.csv"))["spearman"].max()) == pytest.approx(1)
@@ -135,16 +138,61 @@ def test_nothing_is_loaded_from_a_network(text):
 def test_the_answer_tells_what_ranks_best_and_what_it_gains(results, findings, text):
     """h_score ranks as the truth does. Its first pick gains 0.1 s over the mean of s: 0.1, 0.15 and 0.15."""
     told = answer(results, findings, "head")
-    assert "h_score (no filter) ranks best: mean Spearman correlation 1.00 [1.00…1.00] over 3 targets" in told
+    assert "h_score (no filter) ranks best: mean Spearman correlation 1.00 over 3 targets" in told
     assert "100% of the ceiling 1.00" in told
-    assert "gives 0.133 [0.100…0.150] more Dice than a random pick; the best source would give 0.133 more" in told
+    assert "These means have no intervals, so what is chance cannot be said: who was scanned is not recorded." in told
+    assert "It is the best of 4 ways, chosen on these same targets, so a little flattered. Its first pick" in told
+    assert "gives 0.133 more Dice than a random pick; the best source would give 0.133 more" in told
     assert "on 3 of 3 targets the best source stands out" in told
-    # otce_sim has too few scores on one target: on the two others, chance cannot be told from a difference
-    assert "not clearly worse: otce_sim (no filter), h_score (filter default), otce_sim (filter default)." in told
     words = words_of(text)
     assert "h_score ranks the sources best in both modes" in words
     assert "With all layers fine-tuned, h_score" in words
     assert "not complete" not in words
+
+
+def on_people(results: Results, *people: str) -> Results:
+    """The targets are judged on these people, one each."""
+    frame = pd.DataFrame({"target": results.targets, "person": people})
+    return with_frame(results, "people", frame)
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (("anna", "anna", "anna"), "all is judged on one person"),
+        (("anna", "berta", "berta"), "only 2 groups of targets share no people, and it takes 4"),
+        (None, "who was scanned is not recorded"),
+    ],
+)
+def test_the_page_says_why_there_are_no_intervals(results, people, said):
+    known = on_people(results, *people) if people else results
+    words = words_of(html_of(known))
+    assert words.count(f"These means have no intervals, so what is chance cannot be said: {said}.") == 2  # modes
+    note = summary_table(known, find(known), "head").note
+    assert "No intervals" in note
+    assert f": {said}." in note
+    assert note in words
+    assert words.count(f"No intervals: {said}.") >= 2  # below the tables of several sources
+    assert "…" not in words
+
+
+def test_with_four_people_the_page_has_intervals(tmp_path, monkeypatch):
+    """h_score gains 0.1 over the mean on b/T1/GM, where one source is the target's own, and 0.15 on the others."""
+    monkeypatch.setattr("tests.studies.conftest.TARGETS", (*TARGETS, "b/T3/WM"))
+    data = {"format": "folder", "root": "nowhere"}
+    results = results_of(tmp_path, targets=[{"tasks": [*TARGETS, "b/T3/WM"], "data": data}])
+    findings = find(on_people(results, "anna", "berta", "clara", "dora"))
+    told = answer(results, findings, "head")
+    low, high = stats.t.interval(0.95, 3, 0.1375, stats.sem([0.1, 0.15, 0.15, 0.15]))
+    assert "mean Spearman correlation 1.00 [1.00…1.00] over 4 targets, 100% of the ceiling 1.00" in told
+    assert f"gives 0.138 [{low:.3f}…{high:.3f}] more Dice" in told
+    assert "no interval" not in told
+    # without a score for one of its three candidates, otce_sim cannot be judged on b/T1/GM
+    note = summary_table(results, findings, "head").note
+    assert note.endswith(
+        "No intervals for otce_sim (boundary, none), otce_sim (boundary, default): only 3 groups of "
+        "targets share no people, and it takes 4."
+    )
 
 
 def test_the_summary_has_the_ceiling_among_the_metrics_and_marks_the_best(results, findings):
@@ -158,11 +206,11 @@ def test_the_summary_has_the_ceiling_among_the_metrics_and_marks_the_best(result
     assert order == sorted(order, reverse=True)
 
 
-def test_every_target_has_its_ceiling_and_agreements(results, findings):
+def test_every_target_has_the_agreement_of_its_seeds_and_of_metrics(results, findings):
     """otce_sim ranks b/T1/WM as s0, s1, s3, and s2 last without a score; truly s3, s2, s1, s0: d = 3, 1, 2, 2."""
     table = target_table(results, findings, "head", "boundary", "none")
-    n, ceiling, noise, h_score, otce_sim, regret, regret_otce, told = cells(table, "b/T1/WM")
-    assert (n.text, ceiling.text, noise.text) == ("4", "1.00", "0.000")
+    n, seeds, noise, h_score, otce_sim, regret, regret_otce, told = cells(table, "b/T1/WM")
+    assert (n.text, seeds.text, noise.text) == ("4", "1.00", "0.000")
     assert (h_score.text, h_score.mark) == ("1.00", "best")
     assert otce_sim.value == pytest.approx(1 - 6 * (9 + 1 + 4 + 4) / (4 * 15))
     assert (regret.text, regret_otce.text) == ("0.000", "0.300")
@@ -199,7 +247,7 @@ def test_a_filter_that_drops_the_best_source_is_told(results):
 
 def test_fusions_tell_what_further_sources_add(results):
     """Each further one adds 0.01 to the best of them, which the choice by truth has from the first."""
-    summary = many_to_one_summary(many_to_one_table(results))
+    summary = many_to_one_summary(many_to_one_table(results), results.people)
     table = fusion_table(results, summary, "head")
     rows = [row.cells for row in table.rows if row.cells[0].text == "truth"]
     assert [row[4].text for row in rows] == [NONE, "+0.010", "+0.020"]
@@ -290,7 +338,7 @@ def test_the_page_speaks_of_the_study_s_measure_alone(results, measure, name):
     words = words_of(text)
     assert f"The {name} on the target" in words
     if measure == "miou":
-        assert "Its first pick gives 0.133 [0.100…0.150] less mIoU than a random pick" in words
+        assert "Its first pick gives 0.133 less mIoU than a random pick" in words
     else:
         assert "the truth of all candidates ties" in words
 

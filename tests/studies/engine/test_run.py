@@ -56,6 +56,14 @@ def test_the_store_holds_what_the_pieces_found(filled_store, make_job, tmp_path)
     fakes.assert_same_tables(job.store_path, filled_store)
 
 
+def test_a_run_notes_who_targets_are_judged_on(tiny_job, monkeypatch):
+    monkeypatch.setattr(
+        "medtrans.studies.engine.run.judged_people", lambda job: {"b/T1/GM": frozenset({job.output.name})}
+    )
+    run_study(tiny_job, workers=THREADS, work=fakes.work)
+    assert Results.read(tiny_job.store_path).people.by_target == {"b/T1/GM": {"study"}}
+
+
 def test_a_second_run_repeats_nothing(tiny_job):
     first = run_study(tiny_job, workers=THREADS, work=fakes.work)
     second = run_study(tiny_job, workers=THREADS, work=fakes.work)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -230,3 +232,29 @@ def test_odd_characters_in_the_path(make_job: JobMaker, tmp_path: Path) -> None:
     Store.open(job.store_path, job).close()
     with Store.read(job.store_path) as store:
         assert store.job == job
+
+
+# Who targets are judged on
+
+
+def test_people_are_kept_and_those_of_other_targets_stay(tiny_job: StudyJob) -> None:
+    with Store.open(tiny_job.store_path, tiny_job) as store:
+        store.record_people({TARGETS[0]: {"anna", "berta"}, TARGETS[1]: {"anna"}})
+        store.record_people({TARGETS[0]: frozenset({"clara"})})
+    with Store.read(tiny_job.store_path) as store:
+        assert store.frame("people").to_numpy().tolist() == [[TARGETS[0], "clara"], [TARGETS[1], "anna"]]
+
+
+def test_a_store_of_before_people_were_recorded_is_read_and_goes_on(filled_store: Path, tiny_job: StudyJob) -> None:
+    with Store.read(filled_store) as store:
+        before = tables(store)
+    with closing(sqlite3.connect(filled_store)) as connection:
+        connection.execute("DROP TABLE people")
+    with Store.read(filled_store) as store:
+        assert store.frames()["people"].empty
+        assert tables(store) == before
+    with Store.open(filled_store, tiny_job) as store:
+        store.record_people({TARGETS[0]: {"anna"}})
+        assert tables(store) == before
+    with Store.read(filled_store) as store:
+        assert store.frame("people").to_numpy().tolist() == [[TARGETS[0], "anna"]]

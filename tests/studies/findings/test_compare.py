@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from medtrans.studies.findings.ceiling import ceiling
+from medtrans.studies.findings.ceiling import repeatability_table
 from medtrans.studies.findings.compare import (
     agreement,
     agreement_table,
-    ceiling_summary,
-    ceiling_table,
     gain_first,
     share_of_ceiling,
     summary,
     summary_table,
 )
+from medtrans.studies.findings.people import People
 from medtrans.studies.findings.results import Results
 
 SOURCES = list("abcd")
@@ -96,86 +96,16 @@ def test_agreement_with_single_seeds_is_their_mean():
     assert agreement(series(4, 3, 2, 1), TRUTH, ALL, seeds)["spearman_one_seed"] == pytest.approx((1 - 1) / 2)
 
 
-def test_equal_seeds_have_a_ceiling_of_one_and_no_noise():
-    row = ceiling(np.array([[0.8, 0.6, 0.4, 0.2]] * 2))
-    assert [row[name] for name in ("between_seeds", "ceiling", "attainable")] == pytest.approx([1, 1, 1])
-    assert (row["noise"], row["n_like_best"], row["share_of_close_pairs"]) == (0, 0, 0)
-    assert row["gain_of_best"] == pytest.approx(0.3)
-    assert row["spread"] == pytest.approx(np.sqrt((0.3**2 + 0.1**2) * 2 / 3))
-    assert row["verdict"].startswith("the best source is clear")
-
-
-def test_where_the_best_source_is_near_zero_nothing_transfers():
-    row = ceiling(np.array([[0.09, 0.0, 0.01, 0.02]] * 2))
-    assert (row["best"], row["ceiling"]) == pytest.approx((0.09, 1))
-    assert row["verdict"] == "nothing transfers; the best source reaches 0.090, so the order means little"
-    assert not ceiling(np.array([[0.1, 0.0, 0.01, 0.02]] * 2))["verdict"].startswith("nothing")
-
-
-def test_what_a_seed_adds_to_every_source_is_no_noise():
-    row = ceiling(np.array([[0.7, 0.5, 0.3], [0.8, 0.6, 0.4]]))
-    assert row["noise"] == pytest.approx(0, abs=1e-9)
-
-
-def test_noise_and_the_sources_within_it_by_hand():
-    # Source means 0.8, 0.79, 0.5; seeds differ by +-0.01 in the first two, in opposite directions: residuals 0.01 four
-    # times, so noise^2 = 4 * 0.01^2 / (1 * 2), and the error of a difference of means is noise * sqrt(2 / 2).
-    row = ceiling(np.array([[0.81, 0.78, 0.5], [0.79, 0.80, 0.5]]))
-    assert row["noise"] == row["standard_error"] == pytest.approx(0.01 * np.sqrt(2))
-    assert row["n_like_best"] == 1
-    assert row["share_of_close_pairs"] == pytest.approx(1 / 3)
-    assert row["between_seeds"] == pytest.approx(0.5)  # ranks 1 2 3 and 2 1 3
-    assert row["ceiling"] == pytest.approx(2 * 0.5 / 1.5)
-    assert row["attainable"] == pytest.approx(np.sqrt(2 / 3))
-    assert row["verdict"] == "1 of 2 other sources cannot be told from the best; differences below 0.028 are noise"
-
-
-def test_the_ceiling_foretells_the_agreement_of_two_means():
-    rng = np.random.default_rng(0)
-    quality = rng.normal(size=2000)
-    seeds = quality + rng.normal(scale=1.0, size=(4, 2000))
-    row = ceiling(seeds[:2])
-    ranks = pd.DataFrame({"first": seeds[:2].mean(0), "second": seeds[2:].mean(0), "quality": quality})
-    found = ranks.corr("spearman")
-    assert row["ceiling"] == pytest.approx(found.loc["first", "second"], abs=0.03)
-    assert row["attainable"] == pytest.approx(found.loc["first", "quality"], abs=0.03)
-    assert row["noise"] == pytest.approx(1, abs=0.05)
-
-
-def test_pure_noise_has_a_ceiling_near_zero_and_hardly_any_source_apart():
-    row = ceiling(np.random.default_rng(1).normal(size=(2, 400)))
-    assert abs(row["between_seeds"]) < 0.1
-    assert 0 <= row["ceiling"] < 0.2
-    assert row["share_of_close_pairs"] > 0.9
-    assert row["noise"] == pytest.approx(1, abs=0.1)
-
-
-def test_opposite_seeds_have_a_ceiling_of_zero_not_below():
-    row = ceiling(np.array([[1.0, 2, 3, 4], [4.0, 3, 2, 1]]))
-    assert (row["between_seeds"], row["ceiling"]) == (pytest.approx(-1), 0)
-    assert row["verdict"].startswith("no source can be told from the best")
-
-
-def test_a_ceiling_that_cannot_be_had_is_nan_and_says_why():
-    one_seed, two_sources = ceiling(np.array([[0.8, 0.6, 0.4]])), ceiling(np.zeros((2, 2)))
-    assert np.isnan([one_seed["ceiling"], one_seed["noise"], one_seed["n_like_best"], two_sources["ceiling"]]).all()
-    assert one_seed["verdict"] == "one seed: how noisy the truth is cannot be said"
-    assert two_sources["verdict"] == "2 sources have a truth: too few to compare"
-    assert np.isnan(ceiling(np.array([[0.0, 0, 0], [0.1, 0.2, 0.3]]))["ceiling"])
-
-
-def frame(name: str, values: list[float]) -> pd.DataFrame:
-    return pd.DataFrame({"mode": "head", "target": [str(i) for i in range(len(values))], name: values})
-
-
-def test_share_of_ceiling_is_a_ratio_of_means_over_the_same_targets():
-    found = share_of_ceiling(frame("spearman", [0.4, 0.8, 0.6, NAN]), frame("ceiling", [0.5, 1.0, 0.9, 0.1]))
-    assert found["share_of_ceiling"] == pytest.approx(1.8 / 2.4)
-    # of three targets, one resample in 27 holds only the third: more than the 2.5 % below the interval
-    assert found["share_of_ceiling_low"] == pytest.approx(0.6 / 0.9)
-    assert found["share_of_ceiling_high"] == pytest.approx(0.8)
-    none = share_of_ceiling(frame("spearman", [0.4, 0.8, 0.6]), frame("ceiling", [0.0, 0.0, 0.0]))
-    assert np.isnan(list(none.values())).all()
+def test_share_of_ceiling_is_by_the_mean_correlation_of_the_same_targets():
+    names = {"mode": "head", "target": list("abcde")}
+    agreements = pd.DataFrame({**names, "spearman": [0.4, 0.8, 0.6, 0.2, NAN]})
+    seeds = pd.DataFrame({**names, "between_seeds": [0.5, 1.0, 0.8, -0.3, 0.1], "n_seeds": 2})
+    alone = People({name: frozenset({name}) for name in "abcde"})
+    found = share_of_ceiling(agreements, seeds, alone)
+    assert found.estimate == pytest.approx(0.5 / (2 * 0.5 / 1.5))
+    assert found.low < found.estimate < found.high
+    noise = share_of_ceiling(agreements, seeds.assign(between_seeds=0.0), alone)
+    assert np.isnan([noise.estimate, noise.low, noise.high]).all()
 
 
 def test_tables_of_a_study(filled_store):
@@ -194,28 +124,35 @@ def test_tables_of_a_study(filled_store):
     assert means.loc[("full", "h_score", "none"), "share_of_ceiling"] == pytest.approx(1)
     gain = means.loc[("head", "h_score", "none")]
     assert gain["gain_first"] == pytest.approx((0.10 + 0.15 + 0.15) / 3)  # b/T1/GM is no source for itself
-    assert [gain["gain_first_low"], gain["gain_first_high"]] == pytest.approx([0.10, 0.15])
+    assert np.isnan([gain["gain_first_low"], gain["gain_first_high"]]).all()
+    assert gain["no_interval"] == "who was scanned is not recorded"
 
 
 def test_a_summary_counts_targets_without_agreement_and_says_why(filled_store):
-    table, ceilings = agreement_table(results := Results.read(filled_store)), ceiling_table(results)
+    table, truths = agreement_table(results := Results.read(filled_store)), repeatability_table(results)
     lost = table["target"] == "b/T1/WM"
     table.loc[lost, ["note", "spearman"]] = ["all scores tie", np.nan]
-    row = summary(table, ceilings).iloc[0]
+    row = summary(table, truths, People({name: frozenset({name}) for name in results.targets})).iloc[0]
     assert (row["n_targets"], row["n_without"], row["note"]) == (2, 1, "all scores tie")
-    assert np.isnan(row["spearman_low"])  # two targets are too few for an interval
+    assert np.isnan(row["spearman_low"])
+    assert row["no_interval"] == "only 2 groups of targets share no people, and it takes 4"
 
 
-def test_ceilings_of_a_study_whose_seeds_differ_by_a_constant(filled_store):
-    ceilings = ceiling_table(Results.read(filled_store))
-    assert ceilings[["mode", "target"]].to_numpy().tolist() == [
-        [mode, target] for mode in ("head", "full") for target in ("b/T1/GM", "b/T1/WM", "b/T2/WM")
-    ]
-    assert ceilings["ceiling"].to_numpy() == pytest.approx(1)
-    assert ceilings["n_sources"].tolist() == [3, 4, 4] * 2
-    means = ceiling_summary(ceilings).set_index("mode")
-    assert means.loc["head", "gain_of_best"] == pytest.approx(0.4 / 3)
-    assert means.loc["head", "n_unclear"] == 0
+def test_means_have_an_interval_where_targets_share_no_people(filled_store):
+    """The gains of four targets: 0.1, 0.15, 0.15 and once more 0.15, on people of their own."""
+    results = Results.read(filled_store)
+    tables = []
+    for table in (agreement_table(results), repeatability_table(results)):
+        again = table[table["target"] == "b/T2/WM"].assign(target="b/T3/WM")
+        tables.append(pd.concat([table, again]))
+    people = {name: frozenset({name}) for name in (*results.targets, "b/T3/WM")}
+    means = summary(*tables, People(people)).set_index(["mode", "metric", "filter"])
+    gain = means.loc[("head", "h_score", "none")]
+    expected = stats.t.interval(0.95, 3, 0.1375, stats.sem([0.1, 0.15, 0.15, 0.15]))
+    assert [gain["gain_first_low"], gain["gain_first_high"]] == pytest.approx(expected)
+    assert gain["no_interval"] == ""
+    shared = summary(*tables, People(people | {"b/T3/WM": people["b/T2/WM"]})).set_index(["mode", "metric", "filter"])
+    assert np.isnan(shared.loc[("head", "h_score", "none"), "gain_first_low"])
 
 
 def test_a_filter_that_was_not_run_is_not_taken_for_one_that_drops_nothing(filled_store):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import pandas as pd
 import pytest
 
 from medtrans.selection import read_evidence
@@ -28,7 +29,13 @@ def test_first_picks_of_a_study_by_hand(results):
     ]
     assert (finding.n_targets, finding.regret, finding.share_above_mean) == (3, 0, 1)
     assert finding.gain == pytest.approx(0.4 / 3, abs=1e-6)
-    assert (finding.gain_low, finding.gain_high) == pytest.approx((0.10, 0.15))
+    assert (finding.n_people, finding.n_groups, finding.interval) == (None, None, None)
+
+
+def test_findings_know_on_how_many_people_they_rest(results):
+    people = pd.DataFrame({"target": results.targets, "person": ["anna", "berta", "berta"]})
+    found = evidence(dataclasses.replace(results, frames={**results.frames, "people": people})).findings
+    assert {(it.n_people, it.n_groups, it.interval) for it in found} == {(2, 2, None)}
 
 
 def test_evidence_is_by_the_measure_of_the_study(results):

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from medtrans.errors import StudyError
 from medtrans.studies.engine.store import Store
 from medtrans.studies.findings.fusions import best_first, picks, plan_fusions, random_order
 from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.findings.people import People
 from medtrans.studies.findings.results import Results
 from tests.studies.conftest import outcome_of, quality
 
@@ -50,7 +52,7 @@ def test_a_study_without_fusions_has_no_picks_and_an_empty_table(filled_store, m
     with pytest.raises(StudyError, match="fuses no sources"):
         picks(results, TARGET, "head")
     assert len(many_to_one_table(results)) == 0
-    assert len(many_to_one_summary(many_to_one_table(results))) == 0
+    assert len(many_to_one_summary(many_to_one_table(results), results.people)) == 0
 
 
 def test_ties_go_by_name_and_sources_without_a_value_are_left_out():
@@ -91,11 +93,18 @@ def test_a_fusion_without_all_seeds_has_no_accuracy(results):
 
 def test_the_summary_is_over_targets_with_an_interval():
     table = pd.DataFrame(
-        [("t" + str(i), "head", "h_score", 2, "", 0.5 + gain, gain, gain) for i, gain in enumerate([0.0, 0.1, 0.2])]
-        + [("t3", "head", "h_score", 2, "", np.nan, np.nan, np.nan)],
+        [
+            ("t" + str(i), "head", "h_score", 2, "", 0.5 + gain, gain, gain)
+            for i, gain in enumerate([0.0, 0.1, 0.2, 0.1])
+        ]
+        + [("t4", "head", "h_score", 2, "", np.nan, np.nan, np.nan)],
         columns=["target", "mode", "chooser", "k", "sources", "accuracy", "gain", "step"],
     )
-    (row,) = many_to_one_summary(table).to_dict("records")
-    assert (row["n_targets"], row["accuracy"], row["gain"]) == (3, pytest.approx(0.6), pytest.approx(0.1))
-    # of three targets, one resample in 27 holds only the lowest: more than the 2.5 % below the interval
-    assert [row["gain_low"], row["gain_high"]] == pytest.approx([0, 0.2])
+    (row,) = many_to_one_summary(table, People({f"t{i}": frozenset({str(i)}) for i in range(5)})).to_dict("records")
+    assert (row["n_targets"], row["accuracy"], row["gain"]) == (4, pytest.approx(0.6), pytest.approx(0.1))
+    # deviations 0, 0.1, 0.1 and 0: the standard error is sqrt(0.02 / 3 / 4)
+    margin = stats.t.ppf(0.975, 3) * np.sqrt(0.02 / 12)
+    assert [row["gain_low"], row["gain_high"]] == pytest.approx([0.1 - margin, 0.1 + margin])
+    (row,) = many_to_one_summary(table, People({})).to_dict("records")
+    assert np.isnan([row["gain_low"], row["step_high"]]).all()
+    assert row["no_interval"] == "who was scanned is not recorded"

@@ -36,7 +36,7 @@ def test_names_come_in_the_order_of_the_job(results: Results) -> None:
     assert (results.targets, results.sources) == (TARGETS, SOURCES)
     assert (results.modes, results.samplers, results.metrics) == (("head", "full"), ("boundary",), METRICS)
     assert results.filters == ("none", "default")
-    assert set(results.frames) == {*TABLES, "pieces"}
+    assert set(results.frames) == {*TABLES, "people", "pieces"}
 
 
 def test_truth_is_the_mean_over_the_seeds(results: Results) -> None:
@@ -128,7 +128,8 @@ def test_unknown_names(results: Results) -> None:
 
 def test_csv_reads_back_equal(results: Results, tmp_path: Path) -> None:
     export_csv(results, tmp_path / "new" / "csv")
-    assert {path.name for path in (tmp_path / "new/csv").iterdir()} == {f"{table}.csv" for table in (*TABLES, "pieces")}
+    written = {path.name for path in (tmp_path / "new/csv").iterdir()}
+    assert written == {f"{table}.csv" for table in (*TABLES, "people", "pieces")}
     with (tmp_path / "new/csv/transfers.csv").open(newline="", encoding="utf-8") as file:
         transfers = [(*row[:3], int(row[3]), *map(float, row[4:])) for row in list(csv.reader(file))[1:]]
     assert transfers == list(results.frames["transfers"].itertuples(index=False, name=None))
