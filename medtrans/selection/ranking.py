@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+import torch
 
 from medtrans.config import Device, FilterSettings, SamplerSettings
 from medtrans.errors import MedtransError, MetricError, SamplingError
@@ -21,11 +22,13 @@ from medtrans.selection.scoring import same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task
+from medtrans.threads import limited_threads
 
 _SAMPLER = SamplerSettings()
 _FILTERS = FilterSettings()
 
 
+@limited_threads()
 def rank_sources(
     target: Task,
     pool: Pool | Sequence[Source],
@@ -78,6 +81,7 @@ def rank_sources(
         "filters": filters and filters.model_dump(),
         "exclude": sorted(exclude),
         "device": str(resolve_device(device)),
+        "threads": torch.get_num_threads(),
     }
     clock = Stopwatch()
     with clock("filters"):

@@ -20,10 +20,12 @@ from medtrans.progress import Progress
 from medtrans.sources import Source
 from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task
+from medtrans.threads import limited_threads
 
 Mode = Literal["full", "head"]
 
 
+@limited_threads()
 def fine_tune(
     source: Source,
     task: Task,
