@@ -5,8 +5,8 @@
 A source of the demo: BasicUNet of width 16 on the 226 slices of three simulated patients, 8 at a time. Its threads are
 torch's default, one, or medtrans' choice; `command line` is that choice in a process that waits asleep, as ``medtrans``
 does. Each training is a process of its own, so that nothing is left of the last one. A neighbour is a process that
-keeps a core busy: first none, then one for each core but one, then one for each. Everything is repeated in turns, and
-the shortest of each counts: what else runs on the machine only adds.
+keeps a core busy: first none, then one for each core but one, then one for each. All are repeated in turns, but for
+torch's default, which takes minutes, and the shortest of each counts: what else runs on the machine only adds.
 """
 
 from __future__ import annotations
@@ -87,11 +87,15 @@ def main() -> None:
         print(f"{options.steps} steps, {cores} usable cores, shortest of {options.repeats}")
         for count in sorted({0, cores - 1, cores}):
             with neighbours(count):
-                runs = [[measured(way, scans, options.steps) for way in WAYS] for _ in range(options.repeats)]
-            best = dict(zip(WAYS, map(min, zip(*runs, strict=True)), strict=True))
+                best = {way: measured(way, scans, options.steps) for way in WAYS}
+                for way in WAYS[1:] * (options.repeats - 1):
+                    best[way] = min(best[way], measured(way, scans, options.steps))
             for way, (seconds, threads) in best.items():
                 ratio = seconds / best["one thread"][0]
-                print(f"{count} neighbours  {way:16} {seconds:7.1f} s  {threads} threads  {ratio:6.2f} of one thread")
+                print(
+                    f"{count} neighbours  {way:16} {seconds:7.1f} s  {threads} threads  {ratio:6.2f} of one thread",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
