@@ -5,6 +5,7 @@ Commands import what they need when they run: ``medtrans --help`` does not wait 
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -42,35 +43,39 @@ study_app = typer.Typer(help="What transfer really gives, against what the metri
 app.add_typer(study_app, name="study")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file, see configs/.")]
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", help="Threads of torch and BLAS; if left out, as many as cores are free.")
+]
 AnyStudy = Annotated[Path, typer.Argument(metavar="STUDY", help="A study's configuration, or its output folder.")]
 
 
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the scans, the pool and the report.")] = Path("runs/demo"),
+    threads: Threads = None,
 ) -> None:
     """Simulate scans, train a small pool, rank it for a new task, and check the first pick against the last."""
     from medtrans.cli.demo import run_demo
 
-    run_demo(output)
+    run_demo(output, threads)
 
 
 @app.command()
-def train(config: ConfigPath) -> None:
+def train(config: ConfigPath, threads: Threads = None) -> None:
     """Train the sources a configuration names, into a pool. Killed, it resumes where it stopped."""
     from medtrans.cli.train import run_train_job
     from medtrans.config import TrainJob, load_settings
 
-    run_train_job(load_settings(config, TrainJob))
+    run_train_job(load_settings(config, TrainJob), threads)
 
 
 @app.command()
-def rank(config: ConfigPath) -> None:
+def rank(config: ConfigPath, threads: Threads = None) -> None:
     """Rank a pool's sources for a target; writes ranking.csv, ranking.json and ranking.html."""
     from medtrans.cli.rank import run_rank_job
     from medtrans.config import RankJob, load_settings
 
-    run_rank_job(load_settings(config, RankJob))
+    run_rank_job(load_settings(config, RankJob), threads)
 
 
 @pool_app.command("ls")
@@ -131,6 +136,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; the entry point of ``medtrans``."""
+    # Threads that wait for each other sleep: others may begin to work on this machine after the number was chosen.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with warnings.catch_warnings():
         warnings.simplefilter("always", MedtransWarning)
         warnings.showwarning = _show_warning

@@ -25,6 +25,7 @@ from medtrans.selection import Ranking
 from medtrans.simulation import simulate_fets, simulate_iseg
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task
+from medtrans.threads import limited_threads
 
 TARGET = "fets-2/FLAIR/ED"
 PREPROCESSING = PreprocessingSettings(dimensions=2)
@@ -33,13 +34,14 @@ SOURCE_TRAINING = TrainingSettings(steps=150, steps_per_epoch=50)
 FINE_TUNING = TrainingSettings(steps=20, learning_rate=1e-3)
 
 
-def run_demo(output: Path) -> None:
+def run_demo(output: Path, threads: int | None = None) -> None:
     """Simulate, train, rank, then fine-tune the first and the last pick and show what each gives."""
     start = time.perf_counter()
-    iseg, fets = _simulate(output / "scans")
+    with limited_threads(threads):
+        iseg, fets = _simulate(output / "scans")
     out.print(f"\n[bold]2. Train a pool of sources[/bold] on infants and on institution 1, into {output / 'pool'}")
     for job in _train_jobs(output / "pool", iseg, fets):
-        run_train_job(job)
+        run_train_job(job, threads)
     labelled, *unseen = [case.id for case in open_dataset("fets-2", fets).cases]
     out.print(f"\n[bold]3. Rank the pool for {TARGET}[/bold]: institution 2, four labelled slices of one patient")
     ranking = run_rank_job(
@@ -50,12 +52,14 @@ def run_demo(output: Path) -> None:
             preprocessing=PREPROCESSING,
             sampler=SAMPLER,
             output=output / "ranking",
-        )
+        ),
+        threads,
     )
     out.print(f"\n[bold]4. Check the claim[/bold]: fine-tune the first and the last pick for {FINE_TUNING.steps} steps")
-    target = load_task(TARGET, fets, cases=[labelled], slices=4, preprocessing=PREPROCESSING)
-    test = load_task(TARGET, fets, cases=unseen, preprocessing=PREPROCESSING)
-    _check_claim(ranking, Pool(output / "pool"), target, test)
+    with limited_threads(threads):
+        target = load_task(TARGET, fets, cases=[labelled], slices=4, preprocessing=PREPROCESSING)
+        test = load_task(TARGET, fets, cases=unseen, preprocessing=PREPROCESSING)
+        _check_claim(ranking, Pool(output / "pool"), target, test)
     out.print(
         f"\nDone in {time.perf_counter() - start:.0f} s. Open {output / 'ranking' / 'ranking.html'} in a browser."
     )

@@ -13,14 +13,19 @@ from medtrans.metrics.registry import choose_metrics
 from medtrans.report import ranking_csv, ranking_html, ranking_json, ranking_table, write_texts
 from medtrans.selection import Ranking, rank_sources, read_evidence
 from medtrans.sources import Pool
+from medtrans.threads import limited_threads
 
 
-def run_rank_job(job: RankJob) -> Ranking:
-    """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html."""
+def run_rank_job(job: RankJob, threads: int | None = None) -> Ranking:
+    """Rank the pool for the target, print the table, write ranking.csv, ranking.json and ranking.html.
+
+    ``threads`` goes before the job's.
+    """
+    threads = job.threads if threads is None else threads
     _require_writable(job.output)
     metrics = choose_metrics(metric_choices(job.metrics))  # before the images are read
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
-    with progress_bar(f"reading the images of {job.target}") as bar:
+    with limited_threads(threads), progress_bar(f"reading the images of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
         ranking = rank_sources(
             target,

@@ -8,15 +8,20 @@ from medtrans.cli.terminal import out, progress_bar
 from medtrans.config import TrainJob
 from medtrans.data import load_task_from
 from medtrans.learning import train_source
+from medtrans.threads import limited_threads
 
 
-def run_train_job(job: TrainJob) -> None:
-    """Train every source the job names; finished ones are kept, a killed one goes on at its last checkpoint."""
+def run_train_job(job: TrainJob, threads: int | None = None) -> None:
+    """Train every source the job names; finished ones are kept, a killed one goes on at its last checkpoint.
+
+    ``threads`` goes before the job's; where neither says how many, it is chosen anew for each source.
+    """
+    threads = job.threads if threads is None else threads
     names = job.task_names()
     for i, name in enumerate(names, start=1):
         start = time.perf_counter()
         done = "kept" if (job.pool / str(name)).exists() else "trained"
-        with progress_bar(f"reading the images of {name}") as bar:
+        with limited_threads(threads), progress_bar(f"reading the images of {name}") as bar:
             task = load_task_from(name, job.data, job.preprocessing)
             train_source(
                 task,

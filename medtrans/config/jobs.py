@@ -8,6 +8,7 @@ from pydantic import Field
 
 from medtrans.config.settings import (
     AnyPath,
+    Count,
     DataSettings,
     Device,
     FilterSettings,
@@ -36,6 +37,7 @@ class TrainJob(Settings):
     sampler: SamplerSettings = SamplerSettings()
     signature: SignatureSettings = SignatureSettings()
     device: Device = "auto"
+    threads: Count | None = None  # of torch and BLAS; None: as many as there are free cores
 
     def task_names(self) -> list[TaskName]:
         """The tasks with braces expanded, in order, each once."""
@@ -56,4 +58,5 @@ class RankJob(Settings):
     exclude: tuple[str, ...] = ()  # names of sources to leave out
     evidence: AnyPath | None = None  # a study's evidence.json; None: what comes with medtrans
     device: Device = "auto"
+    threads: Count | None = None  # of torch and BLAS; None: as many as there are free cores
     seed: Seed = 0

@@ -12,7 +12,7 @@ from medtrans.learning.evaluate import (
 from medtrans.learning.loop import Descent
 from medtrans.learning.measures import Accuracy, accuracy_of_labels
 from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
-from medtrans.learning.transfer.fine_tune import fine_tune
+from medtrans.learning.transfer.fine_tune import fine_tune, train_head, with_head
 from medtrans.learning.transfer.fusion import FusedNetwork, average_predictions, fuse_heads
 from medtrans.progress import Progress
 
@@ -32,7 +32,9 @@ __all__ = [
     "predict_labels",
     "predict_outputs",
     "segmentation_accuracy",
+    "train_head",
     "train_network",
     "train_source",
     "training_accuracy",
+    "with_head",
 ]

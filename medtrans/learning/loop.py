@@ -27,11 +27,19 @@ WARM_UP = 0.05
 
 
 class Descent(NamedTuple):
-    """How a training went: steps, mean loss over the last epoch, seconds (of all its runs, where it was resumed)."""
+    """How a training went, over all its runs where it was resumed.
+
+    Attributes:
+        steps: taken.
+        final_loss: mean over the last epoch.
+        seconds: spent.
+        threads: of torch, in each of its runs; the bits of the weights depend on them.
+    """
 
     steps: int
     final_loss: float
     seconds: float
+    threads: tuple[int, ...]
 
 
 def descend(
@@ -64,6 +72,8 @@ def descend(
     state = _State(network.to(device), training, device, has_background=task.has_background)
     if checkpoint is not None:
         state.restore(checkpoint.read(device))
+    if state.step < training.steps:
+        state.threads += (torch.get_num_threads(),)
     while state.step < training.steps:
         began = time.perf_counter()
         losses = []
@@ -77,7 +87,7 @@ def descend(
         state.seconds += time.perf_counter() - began
         if checkpoint is not None:
             checkpoint.write(state.collect())
-    return Descent(state.step, state.final_loss, state.seconds)
+    return Descent(state.step, state.final_loss, state.seconds, state.threads)
 
 
 def segmentation_loss(outputs: torch.Tensor, labels: torch.Tensor, *, has_background: bool) -> torch.Tensor:
@@ -132,6 +142,7 @@ class _State:
         self.step = 0
         self.final_loss = math.nan
         self.seconds = 0.0
+        self.threads: tuple[int, ...] = ()
 
     def take_step(self, batches: Batches) -> float:
         """One step of gradient descent; returns the loss before it. A loss that is not finite changes no weight."""
@@ -173,6 +184,7 @@ class _State:
             "step": self.step,
             "final_loss": self.final_loss,
             "seconds": self.seconds,
+            "threads": self.threads,
         }
 
     def restore(self, kept: dict[str, Any] | None) -> None:
@@ -182,6 +194,7 @@ class _State:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.scaler.load_state_dict(kept["scaler"])
         self.step, self.final_loss, self.seconds = kept["step"], kept["final_loss"], kept["seconds"]
+        self.threads = kept["threads"]
 
 
 def _diverged(text: str, step: int, training: TrainingSettings, checkpoint: Checkpoint | None) -> TrainingError:

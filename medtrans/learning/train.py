@@ -34,11 +34,13 @@ from medtrans.sampling import sample_pixels
 from medtrans.sources import Signature, Source, read_bundle, write_bundle
 from medtrans.sources.weights import read_weights
 from medtrans.tasks import Case, Task, is_structure
+from medtrans.threads import limited_threads
 
 UNFINISHED = ".partial"
 """Folder of a pool in which the checkpoints of unfinished trainings lie."""
 
 
+@limited_threads()
 def train_source(
     task: Task,
     *,
@@ -176,6 +178,7 @@ def definition_for(task: Task, network: NetworkSettings) -> dict[str, Any]:
     )
 
 
+@limited_threads()
 def train_network(
     task: Task,
     definition: Mapping[str, Any],

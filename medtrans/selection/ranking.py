@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from medtrans.config import Device, FilterSettings, SamplerSettings, checked
 from medtrans.errors import MedtransError, SamplingError
@@ -23,11 +24,13 @@ from medtrans.selection.scoring import same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task, TaskName
+from medtrans.threads import limited_threads
 
 _SAMPLER = SamplerSettings()
 _FILTERS = FilterSettings()
 
 
+@limited_threads()
 def rank_sources(
     target: Task,
     pool: Pool | Sequence[Source] | str | Path,
@@ -84,6 +87,7 @@ def rank_sources(
         "filters": filters and filters.model_dump(),
         "exclude": sorted(exclude),
         "device": str(resolve_device(device)),
+        "threads": torch.get_num_threads(),
     }
     clock = Stopwatch()
     with clock("filters"):

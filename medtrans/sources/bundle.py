@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -21,7 +22,7 @@ from medtrans.networks import network_arguments, network_skeleton
 from medtrans.sources import description as texts
 from medtrans.sources.architecture import read_activation, read_network_definition
 from medtrans.sources.description import Description
-from medtrans.sources.files import Document, member, read_document
+from medtrans.sources.files import Document, member, read_document, unreadable
 from medtrans.sources.signature import Signature
 from medtrans.sources.weights import check_weights, load_network, write_weights
 from medtrans.tasks import TaskName
@@ -74,6 +75,15 @@ class Source:
             BundleError: the weights hold anything but tensors, NaN or infinite values, or do not fit the network.
         """
         return load_network(member(self.path, WEIGHTS_FILE), self.network_definition).to(device)
+
+    def weights_digest(self) -> str:
+        """SHA-256 of the file of weights: which ones they are. Raises BundleError where it cannot be read."""
+        file = member(self.path, WEIGHTS_FILE)
+        try:
+            with file.open("rb") as content:
+                return hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            raise unreadable(file, error) from error
 
 
 def write_bundle(

@@ -40,6 +40,8 @@ def files_below(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"threads": 0}, "key 'threads': input should be greater than or equal to 1 (found 0)"),
+        ({"threads": 10**4}, "threads is 10000; give 1 to "),
         ({"seed": -1}, "key 'seed': input should be greater than or equal to 0 (found -1)"),
         ({"sampler": {"band_mm": float("inf")}}, "key 'sampler.band_mm': input should be a finite number"),
         ({"data": [1, 2]}, "key 'data': expected 'key: value' lines (found [1, 2])"),
@@ -88,6 +90,8 @@ def test_data_settings(rank_job, scans, key, value, said, tmp_path, capsys):
         ({"tasks": ["../FLAIR/ET"]}, "no part may start with a dot"),
         ({"training": {"patch_size": [-8, 8]}}, "key 'training.patch_size"),
         ({"training": {"seed": 10**40}}, "key 'training.seed'"),
+        ({"threads": -1}, "key 'threads': input should be greater than or equal to 1 (found -1)"),
+        ({"threads": 10**4}, "threads is 10000; give 1 to "),
         ({"network": {"name": "BasicUnet"}}, "did you mean 'BasicUNet'?"),
         ({"sampler": {"band_mm": 0.001}}, "widen band_mm"),
     ],
@@ -95,6 +99,16 @@ def test_data_settings(rank_job, scans, key, value, said, tmp_path, capsys):
 def test_settings_for_training_are_refused_before_it(train_job, changes, said, tmp_path, capsys):
     assert said in complaint(capsys, *train_job(**changes))
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("threads", ["0", "-3", "10000"])
+@pytest.mark.parametrize("command", ["train", "rank", "demo"])
+def test_threads_that_cannot_be_are_refused_before_the_work(train_job, rank_job, command, threads, tmp_path, capsys):
+    arguments = {"train": train_job(), "rank": rank_job(), "demo": ("demo", "--output", str(tmp_path / "out"))}
+    said = complaint(capsys, *arguments[command], f"--threads={threads}")
+    assert said.startswith(f"medtrans: threads is {threads}; give 1 to ")
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_config_nested_beyond_reason(tmp_path, capsys):

@@ -8,8 +8,9 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
-from tests.cli.jobs import complaint, rank_settings, run, write
+from tests.cli.jobs import complaint, rank_settings, run, train_settings, write
 
 
 def test_pool_ls_names_every_source(pool, capsys):
@@ -63,6 +64,24 @@ def test_the_evidence_of_a_study_is_told_everywhere(pool, scans, tmp_path, capsy
     told = json.loads((tmp_path / "out" / "ranking.json").read_text())
     assert said in told["stakes"]
     assert told["evidence"][0]["study"] == "big-study"
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "threads"),
+    [({}, (), 1), ({"threads": 2}, (), 2), ({"threads": 2}, ("--threads", "3"), 3)],  # 1: OMP_NUM_THREADS in all tests
+)
+def test_threads_are_those_of_the_option_or_of_the_job(pool, scans, tmp_path, monkeypatch, settings, options, threads):
+    monkeypatch.setattr("medtrans.threads.usable_cores", lambda: 3)
+    before = torch.get_num_threads()
+    job = rank_settings(scans, pool, tmp_path / "out", **settings)
+    assert run("rank", write(tmp_path / "rank.yaml", job), *options) == 0
+    told = json.loads((tmp_path / "out" / "ranking.json").read_text())
+    assert told["provenance"]["settings"]["threads"] == threads
+    job = train_settings(scans, tmp_path / "new", **settings)
+    assert run("train", write(tmp_path / "train.yaml", job), *options) == 0
+    told = json.loads(next((tmp_path / "new").rglob("metadata.json")).read_text())
+    assert told["medtrans"]["training"]["threads"] == [threads]
+    assert torch.get_num_threads() == before
 
 
 def test_excluded_sources_are_left_out(pool, scans, tmp_path):

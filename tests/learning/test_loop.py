@@ -103,6 +103,7 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(tmp_path: Path
     assert steps[0] == (stop_after - 1) // SETTINGS.steps_per_epoch * SETTINGS.steps_per_epoch + 1
     assert same_weights(resumed, undisturbed)
     assert (result.steps, result.final_loss) == (expected.steps, expected.final_loss)
+    assert result.threads == expected.threads * (1 + (stop_after > SETTINGS.steps_per_epoch))  # runs after a checkpoint
 
 
 def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:

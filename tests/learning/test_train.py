@@ -94,6 +94,7 @@ def test_a_trained_source_is_in_the_pool_with_its_signature_and_record(tmp_path:
     assert record["steps"] == 6
     assert record["settings"]["training"] == TRAINING.model_dump(mode="json")
     assert record["torch"] == torch.__version__
+    assert record["threads"] == [torch.get_num_threads()]
     found = segmentation_accuracy(source.load_network(), task.cases, 2, has_background=True, divisor=16)
     assert record["training_accuracy"] == found._asdict()
     assert training_accuracy(source) == found

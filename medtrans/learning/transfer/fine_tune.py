@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from torch import nn
+from torch import Tensor, nn
 
 from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError, did_you_mean
@@ -20,17 +21,22 @@ from medtrans.progress import Progress
 from medtrans.sources import Source
 from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task
+from medtrans.threads import limited_threads
 
 Mode = Literal["full", "head"]
 
+Head = Mapping[str, Tensor]
+"""State dictionary of a last layer."""
 
+
+@limited_threads()
 def fine_tune(
     source: Source,
     task: Task,
     *,
     training: TrainingSettings,
     mode: Mode = "full",
-    head_first: TrainingSettings | None = None,
+    head_first: TrainingSettings | Head | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> nn.Module:
@@ -42,33 +48,78 @@ def fine_tune(
 
     With ``head_first``, mode ``full`` starts from a head that was retrained with these settings: gradients of a head
     that does not fit the task would change features that do (Kumar et al., "Fine-tuning can distort pretrained features
-    and underperform out-of-distribution", ICLR 2022).
+    and underperform out-of-distribution", ICLR 2022). A head that `train_head` gave for these settings may be handed
+    over in their place: bit for bit the same comes out, and it is not trained again.
 
     The head of 2D images without augmentation is trained on features that are computed once, so that a step costs
     a few milliseconds; patches are then cut from the features of the whole image. The same seed gives the same
     weights, as in ``descend``.
 
     Raises:
-        TrainingError: the task does not fit the source, no case shows the structure, or the loss is not finite.
+        TrainingError: the task does not fit the source, no case shows the structure, the loss is not finite, or the
+            head that is handed over does not fit.
         BundleError: the source's weights cannot be loaded.
     """
     if mode not in get_args(Mode):
         raise TrainingError(f"unknown mode '{mode}'; {did_you_mean(mode, get_args(Mode))}")
     if mode == "head" and head_first is not None:
         raise TrainingError("head_first goes before mode 'full'; in mode 'head' give its settings as training")
-    check_fit(source, task)
     place = resolve_device(device)
+    network, head_name = _fitted(source, task, training.seed)
+    network.to(place)
+    how: Any = {
+        "divisor": size_divisor(source.network_definition),
+        "device": place,
+        "text": f"{source.name} to {task.name}",
+        "progress": progress,
+    }
+    head_settings = training if mode == "head" else head_first
+    if isinstance(head_settings, TrainingSettings):
+        retrain_head(network, head_name, task, head_settings, **how)
+        network.requires_grad_(True)
+    elif head_settings is not None:
+        _put_head(network, head_name, head_settings, source)
+    if mode == "full":
+        descend(network.train(), task, training, **how)
+    return network.eval()
+
+
+def train_head(source: Source, task: Task, *, training: TrainingSettings, device: str = "auto") -> Head:
+    """The last layer's weights, on the CPU, after ``fine_tune`` in mode ``head``; raises as it does.
+
+    They are all that this mode changes: the frozen network runs in evaluation mode.
+    """
+    network = fine_tune(source, task, training=training, mode="head", device=device)
+    head = network.get_submodule(penultimate_layer(network, source.spatial_dims, source.in_channels))
+    return {name: value.detach().cpu() for name, value in head.state_dict().items()}
+
+
+def with_head(source: Source, task: Task, head: Head, *, seed: int, device: str = "auto") -> nn.Module:
+    """The network that ``fine_tune`` gave in mode ``head`` with this seed, when ``train_head`` took the head from it.
+
+    Raises:
+        TrainingError: the task or the head does not fit the source.
+        BundleError: the source's weights cannot be loaded.
+    """
+    network, head_name = _fitted(source, task, seed)
+    _put_head(network, head_name, head, source)
+    return network.to(resolve_device(device)).eval()
+
+
+def _fitted(source: Source, task: Task, seed: int) -> tuple[nn.Module, str]:
+    """The source's network on the CPU, with outputs for the task's classes, and the name of its last layer."""
+    check_fit(source, task)
     network = source.load_network("cpu")
     head_name = penultimate_layer(network, source.spatial_dims, source.in_channels)
     if source.out_channels != task.n_classes or source.activation != "softmax":
         for name in (head_name, *auxiliary_layers(network)):
-            replace_head(network, name, task.n_classes, training.seed)
-    divisor = size_divisor(source.network_definition)
-    network.to(place)
-    how: Any = {"divisor": divisor, "device": place, "text": f"{source.name} to {task.name}", "progress": progress}
-    if head_settings := training if mode == "head" else head_first:
-        retrain_head(network, head_name, task, head_settings, **how)
-        network.requires_grad_(True)
-    if mode == "full":
-        descend(network.train(), task, training, **how)
-    return network.eval()
+            replace_head(network, name, task.n_classes, seed)
+    return network, head_name
+
+
+def _put_head(network: nn.Module, head_name: str, head: Head, source: Source) -> None:
+    try:
+        network.get_submodule(head_name).load_state_dict(head)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"the head is none of {source.name} for this task ({reason}); train it again") from error

@@ -18,6 +18,7 @@ from medtrans.progress import Progress
 from medtrans.sources import Source
 from medtrans.sources.fit import check_fit
 from medtrans.tasks import Task
+from medtrans.threads import limited_threads
 
 HEAD = "head"
 
@@ -47,6 +48,7 @@ class FusedNetwork(nn.Module):
         return logits
 
 
+@limited_threads()
 def fuse_heads(
     sources: Sequence[Source],
     task: Task,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medtrans.errors import StudyError
+from medtrans.studies.engine.arrays import read_arrays, write_arrays
 from medtrans.tasks import Case
 
 Probabilities = NDArray[np.float16]
@@ -31,26 +28,14 @@ def write_predictions(file: Path, of_cases: Sequence[Probabilities]) -> None:
     Raises:
         StudyError: the file cannot be written.
     """
-    partial = file.with_name(f".{uuid4().hex[:8]}.{file.name}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, *of_cases)
-        partial.replace(file)
-    except OSError as error:
-        raise StudyError(
-            f"{file}: cannot be written ({error.strerror or error}); free the disk or choose another output"
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+    write_arrays(file, {f"arr_{i}": of_case for i, of_case in enumerate(of_cases)})
 
 
 def read_predictions(file: Path, cases: Sequence[Case]) -> list[Probabilities] | None:
     """What ``write_predictions`` wrote for these cases; None where there is no such file, or it holds anything else."""
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            found = [arrays[f"arr_{i}"] for i in range(len(cases))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    fits = (array.shape[1:] == case.label.shape for array, case in zip(found, cases, strict=True))
-    return found if all(fits) else None
+    arrays = read_arrays(file) or {}
+    found = [arrays[name] for name in (f"arr_{i}" for i in range(len(cases))) if name in arrays]
+    fits = len(found) == len(cases) and all(
+        array.shape[1:] == case.label.shape for array, case in zip(found, cases, strict=True)
+    )
+    return found if fits else None

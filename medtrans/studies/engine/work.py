@@ -24,12 +24,14 @@ from medtrans.learning import (
     fuse_heads,
     largest_output,
     predict_outputs,
+    train_head,
     train_network,
     train_source,
     training_accuracy,
+    with_head,
 )
-from medtrans.learning.train import UNFINISHED
-from medtrans.learning.transfer.fine_tune import Mode
+from medtrans.learning.train import UNFINISHED, data_digest
+from medtrans.learning.transfer.fine_tune import Head, Mode
 from medtrans.metrics.registry import choose_metrics
 from medtrans.networks import network_definition, resolve_device, size_divisor
 from medtrans.selection import filter_sources
@@ -37,6 +39,7 @@ from medtrans.selection.scoring import score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source, read_bundle
 from medtrans.studies.engine.cases import held_out_cases, labelled_task, sampled_pixels, source_task
+from medtrans.studies.engine.heads import kept_head
 from medtrans.studies.engine.pieces import FUSED, SCRATCH, Kind, Outcome, Piece
 from medtrans.studies.engine.plan import candidates
 from medtrans.studies.engine.predictions import Probabilities, probabilities, read_predictions, write_predictions
@@ -51,8 +54,9 @@ def run_piece(job: StudyJob, piece: Piece) -> Outcome:
 
     The result depends on the job, the piece, the files and the number of threads, and on nothing else: a piece may be
     done again, by any worker. Sources are read from the job's pool; a training adds one to it, and one that is there,
-    trained with the same settings on the same data, is kept. Where several sources are fused, a full fine-tuning also
-    leaves its class probabilities on the test cases in the output folder.
+    trained with the same settings on the same data, is kept. Where a full fine-tuning starts from a retrained head,
+    the head is left in the output folder for it; where several sources are fused, it leaves its class probabilities on
+    the test cases there itself.
 
     Raises:
         MedtransError: there is no result, and why.
@@ -184,11 +188,31 @@ def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) 
             )
             return network, size_divisor(definition)
     source = _source(job, piece.sources[0])
-    mode = cast(Mode, piece.mode)
-    head_first = _training(job, replace(piece, mode="head")) if mode == "full" and job.transfer.head_first else None
     with clock("training"):
-        network = fine_tune(source, task, training=training, mode=mode, head_first=head_first, device=job.device)
+        if not (job.transfer.head_first and job.transfer.full):
+            network = fine_tune(source, task, training=training, mode=cast(Mode, piece.mode), device=job.device)
+        elif piece.mode == "head":
+            head = _retrained_head(job, piece, source, task)
+            network = with_head(source, task, head, seed=training.seed, device=job.device)
+        else:
+            head = _retrained_head(job, replace(piece, mode="head"), source, task)
+            network = fine_tune(source, task, training=training, head_first=head, device=job.device)
     return network, size_divisor(source.network_definition)
+
+
+def _retrained_head(job: StudyJob, transfer: Piece, source: Source, task: Task) -> Head:
+    """The head that a transfer in mode ``head`` retrains, for it and for the one in mode ``full`` that starts from it.
+
+    Whichever comes first trains it.
+    """
+    training = _training(job, transfer)
+    depends_on = {
+        "source": [source.weights_digest(), source.network_definition, source.activation],
+        "task": [data_digest(task.cases), task.class_names],
+        "training": training.model_dump(mode="json"),
+    }
+    file = job.output / "heads" / transfer.target / f"{source.name}-seed{transfer.seed}.npz"
+    return kept_head(file, depends_on, lambda: train_head(source, task, training=training, device=job.device))
 
 
 def _evaluated(

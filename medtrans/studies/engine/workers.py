@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 from medtrans.config import ExecutorSettings
 from medtrans.errors import ConfigError, StudyError
+from medtrans.threads import choose_threads, limit_threads, usable_cores
 
 Result = TypeVar("Result")
 
@@ -80,19 +81,19 @@ class LocalThreads:
     def __init__(self, count: int | None = None, threads: int = 1) -> None:
         self.count = count or max(1, usable_cores() // threads)
         self._threads = threads
-        self._restore: Callable[[], None] | None = None
+        self._give_back: Callable[[], None] | None = None
 
     def open(self) -> Executor:
         """Start a thread. Modules are loaded before: threads that import at the same time may see half of one."""
         import medtrans.studies.engine.work  # noqa: F401
 
-        if self._restore is None:
-            self._restore = _limit_threads(self._threads)
-        return ThreadPoolExecutor(1, initializer=_limit_threads, initargs=(self._threads,))
+        if self._give_back is None:
+            self._give_back = limit_threads(self._threads)
+        return ThreadPoolExecutor(1)
 
     def submit(self, executor: Executor, piece: Callable[[], Result], *, needs_gpu: bool) -> Future[Result]:
         """Any thread may use the machine's GPU."""
-        return executor.submit(piece)
+        return executor.submit(_with_threads, self._threads, piece)
 
     def end(self, executor: Executor) -> None:
         """Begin nothing more; a thread cannot be killed, so Python waits for its piece before it ends."""
@@ -100,9 +101,9 @@ class LocalThreads:
 
     def close(self) -> None:
         """Give torch and BLAS their own numbers of threads back."""
-        if self._restore is not None:
-            self._restore()
-            self._restore = None
+        if self._give_back is not None:
+            self._give_back()
+            self._give_back = None
 
 
 class DaskWorkers:
@@ -154,7 +155,7 @@ def workers_for(settings: ExecutorSettings) -> Workers:
     """The workers that a study's configuration names.
 
     Raises:
-        ConfigError: ``dask`` without an address.
+        ConfigError: ``dask`` without an address, or more threads than there are usable cores.
         StudyError: Dask is not installed, or the scheduler does not answer.
     """
     if settings.kind == "dask":
@@ -162,12 +163,7 @@ def workers_for(settings: ExecutorSettings) -> Workers:
             raise ConfigError("key 'executor.address' is missing; name the Dask scheduler, such as tcp://10.0.0.1:8786")
         return DaskWorkers(settings.address, settings.workers)
     local = LocalProcesses if settings.kind == "local" else LocalThreads
-    return local(settings.workers, settings.threads)
-
-
-def usable_cores() -> int:
-    """Cores that this process may use; less than the machine has under a batch system or ``taskset``."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return local(settings.workers, choose_threads(settings.threads))
 
 
 class _LeashedProcess(ProcessPoolExecutor):
@@ -190,28 +186,20 @@ def _prepare_process(threads: int, leash: Connection) -> None:
     threading.Thread(target=_end_with, args=(leash,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the owner decides
     warnings.simplefilter("ignore")  # they would cross the progress display; results say what was left out
-    _limit_threads(threads)
+    limit_threads(threads)
+
+
+def _with_threads(threads: int, piece: Callable[[], Result]) -> Result:
+    give_back = limit_threads(threads)
+    try:
+        return piece()
+    finally:
+        give_back()
 
 
 def _end_with(leash: Connection) -> None:
     leash.poll(None)  # until the other end is closed, by its owner or by the owner's death
     os._exit(1)
-
-
-def _limit_threads(threads: int) -> Callable[[], None]:
-    """Limit torch and BLAS in this thread and those that it starts; returns what takes the limits away again."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    limits = threadpool_limits(threads)
-
-    def restore() -> None:
-        limits.restore_original_limits()
-        torch.set_num_threads(before)  # last, because BLAS may share torch's OpenMP
-
-    return restore
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import nn
 
 from medtrans.config import PreprocessingSettings, TrainingSettings
 from medtrans.errors import TrainingError
-from medtrans.learning import dice_score, fine_tune
+from medtrans.learning import dice_score, fine_tune, train_head, with_head
 from medtrans.learning.loop import descend
 from medtrans.learning.transfer.head import feature_cases
 from medtrans.networks import build_network, forward_with_features, network_definition
@@ -72,6 +72,23 @@ def test_head_first_is_a_retrained_head_and_then_full_training(source: Source) -
     assert same_weights(found, expected)
     assert not found.training
     assert not same_weights(found, fine_tune(source, a_target(), training=SETTINGS, device="cpu"))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])  # the source's own last layer, and a new one
+def test_a_head_that_was_retrained_is_as_good_as_its_settings(source: Source, n_classes: int) -> None:
+    target, head = a_target(n_classes), SETTINGS.model_copy(update={"steps": 6})
+    trained = train_head(source, target, training=head, device="cpu")
+    expected = fine_tune(source, target, training=head, mode="head", device="cpu")
+    assert same_weights(with_head(source, target, trained, seed=head.seed, device="cpu"), expected)
+    expected = fine_tune(source, target, training=SETTINGS, head_first=head, device="cpu")
+    assert same_weights(fine_tune(source, target, training=SETTINGS, head_first=trained, device="cpu"), expected)
+
+
+def test_a_head_of_another_network_is_refused(source: Source) -> None:
+    head = train_head(source, a_target(3), training=SETTINGS, device="cpu")
+    for wrong in (head, {}, {"weight": head["weight"]}):
+        with pytest.raises(TrainingError, match="the head is none of toy/T1/source for this task"):
+            fine_tune(source, a_target(), training=SETTINGS, head_first=wrong, device="cpu")
 
 
 def test_head_first_has_no_place_in_mode_head(source: Source) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from medtrans.config import StudyJob
+from medtrans.config import StudyJob, TrainingSettings
 from medtrans.errors import DataError, StudyError, TrainingError
 from medtrans.learning import (
     Accuracy,
@@ -227,7 +227,95 @@ def test_fusions_make_again_what_transfers_left_or_did_not(root: Path) -> None:
 def test_predictions_are_kept_for_fusions_only(root: Path) -> None:
     accuracy(a_job(root, output="alone", many_to_one=None), FULL)
     accuracy(a_job(root, output="alone"), HEAD)
-    assert not (root / "alone").exists()
+    assert not (root / "alone/predictions").exists()
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The modes of the fine-tunings that were done, `full` with what it started from, in order."""
+    done: list[str] = []
+
+    def counted(source, task, *, training, mode="full", head_first=None, **options):
+        if isinstance(head_first, TrainingSettings):
+            done.append("head")
+        done.append(mode)
+        return fine_tune(source, task, training=training, mode=mode, head_first=head_first, **options)
+
+    monkeypatch.setattr("medtrans.studies.engine.work.fine_tune", counted)
+    monkeypatch.setattr("medtrans.learning.transfer.fine_tune.fine_tune", counted)
+    return done
+
+
+@pytest.mark.parametrize("order", [(HEAD, FULL), (FULL, HEAD)])
+def test_a_head_is_trained_once_and_handed_on_bit_for_bit(root, tmp_path, trainings, order):
+    job = a_job(root, output=str(tmp_path))
+    expected = {
+        piece: (TARGET, ONE, piece.mode, 1, *judged(job, transferred(job, piece, head_first=piece is FULL)))
+        for piece in order
+    }
+    assert {piece: rows(job, piece)["transfers"][0] for piece in order} == expected
+    assert trainings.count("head") == 1
+    (file,) = (tmp_path / "heads").rglob("*.npz")
+    assert file == tmp_path / "heads" / TARGET / f"{ONE}-seed1.npz"
+
+
+def test_without_both_modes_no_head_is_kept(root, tmp_path, trainings):
+    settings = a_job(root).transfer.model_dump()
+    accuracy(a_job(root, output=str(tmp_path), transfer=settings | {"head_first": False}), HEAD)
+    accuracy(a_job(root, output=str(tmp_path), transfer=settings | {"head_first": False}), FULL)
+    accuracy(a_job(root, output=str(tmp_path), transfer=settings | {"full": None}), HEAD)
+    assert trainings == ["head", "full", "head"]
+    assert not (tmp_path / "heads").exists()
+
+
+@pytest.mark.parametrize("harm", ["truncated", "a bit", "other settings", "foreign", "killed before"])
+def test_a_head_that_is_not_the_one_is_made_again(root, tmp_path, trainings, harm):
+    job = a_job(root, output=str(tmp_path))
+    expected = accuracy(job, FULL)
+    (file,) = (tmp_path / "heads").rglob("*.npz")
+    made = file.read_bytes()
+    if harm == "truncated":
+        file.write_bytes(made[: len(made) // 2])
+    elif harm == "a bit":
+        place = made.index(b"weight.npy") + 40
+        file.write_bytes(made[:place] + bytes([made[place] ^ 1]) + made[place + 1 :])
+    elif harm == "other settings":
+        other = job.transfer.model_copy(update={"head": job.transfer.head.model_copy(update={"steps": 3})})
+        accuracy(job.model_copy(update={"transfer": other}), HEAD)
+        assert file.read_bytes() != made
+    elif harm == "foreign":
+        np.savez(file, weight=np.zeros((2, 4, 1, 1), np.float32), bias=np.zeros(2, np.float32))
+    else:
+        file.unlink()
+        file.with_name(f".0123abcd.{file.name}").write_bytes(made[:100])
+    trainings.clear()
+    assert accuracy(job, FULL) == expected
+    assert trainings == ["head", "full"]
+    assert file.read_bytes() == made
+
+
+def test_a_head_is_tied_to_the_source_and_to_the_labelled_cases(root, tmp_path, trainings):
+    shutil.copytree(root / "pool", tmp_path / "pool")
+    job = a_job(root, output=str(tmp_path / "out"), pool=str(tmp_path / "pool"))
+    accuracy(job, HEAD)
+    file = tmp_path / "pool" / ONE / "models/model.pt"
+    weights = torch.load(file)
+    torch.save({name: value * 1.01 for name, value in weights.items()}, file)
+    accuracy(job, FULL)
+    assert trainings == ["head", "head", "full"]
+    files = {"format": "fets", "root": str(root / "scans"), "cases": ["s2"], "slices": 1}
+    accuracy(
+        job.model_copy(update={"targets": a_job(root, targets=[{"tasks": [TARGET], "data": files}]).targets}), FULL
+    )
+    assert trainings[3:] == ["head", "full"]
+
+
+def test_pieces_that_need_the_same_head_at_the_same_time_train_it_once(root, tmp_path, trainings):
+    job = a_job(root, output=str(tmp_path))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda piece: accuracy(job, piece), [FULL, HEAD] * 2))
+    assert trainings.count("head") == 1
+    assert found[:2] == found[2:]
 
 
 def test_threads_and_random_state_change_no_bit(root: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from medtrans.config import ExecutorSettings
+from medtrans.errors import ConfigError
 from medtrans.studies.engine.run import run_study
-from medtrans.studies.engine.workers import LocalProcesses, LocalThreads, usable_cores, workers_for
+from medtrans.studies.engine.workers import LocalProcesses, LocalThreads, workers_for
 from tests.studies import fakes
 
 
@@ -98,20 +99,26 @@ def test_a_thread_uses_the_threads_it_was_given():
         assert workers.submit(executor, surroundings, needs_gpu=True).result()[1] == before + 1
     finally:
         workers.end(executor)
+        workers.close()
 
 
-@pytest.mark.parametrize(("kind", "threads"), [("local", 1), ("threads", 1), ("local", 10_000)])
-def test_as_many_workers_as_cores_allow(kind, threads):
-    workers = workers_for(ExecutorSettings(kind=kind, threads=threads))
-    assert workers.count == max(1, usable_cores() // threads)
+@pytest.mark.parametrize("kind", ["local", "threads"])
+@pytest.mark.parametrize(("threads", "count"), [(1, 7), (2, 3), (7, 1)])
+def test_as_many_workers_as_cores_allow(kind, threads, count, monkeypatch):
+    for module in ("medtrans.threads", "medtrans.studies.engine.workers"):
+        monkeypatch.setattr(f"{module}.usable_cores", lambda: 7)
+    assert workers_for(ExecutorSettings(kind=kind, threads=threads)).count == count
     assert workers_for(ExecutorSettings(kind=kind, workers=5, threads=threads)).count == 5
+    with pytest.raises(ConfigError, match="threads is 8; give 1 to 7"):
+        workers_for(ExecutorSettings(kind=kind, threads=8))
 
 
 def test_threads_give_torch_its_own_number_back():
     before = torch.get_num_threads()
     workers = LocalThreads(1, threads=before + 1)
     executor = workers.open()
-    assert executor.submit(torch.get_num_threads).result() == before + 1
+    for _ in range(2):
+        assert workers.submit(executor, torch.get_num_threads, needs_gpu=False).result() == before + 1
     workers.end(executor)
     workers.close()
     assert torch.get_num_threads() == before
