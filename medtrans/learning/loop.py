@@ -194,7 +194,7 @@ class _State:
         self.optimizer.load_state_dict(kept["optimizer"])
         self.scaler.load_state_dict(kept["scaler"])
         self.step, self.final_loss, self.seconds = kept["step"], kept["final_loss"], kept["seconds"]
-        self.threads = kept["threads"]
+        self.threads = tuple(kept.get("threads", ()))  # earlier checkpoints do not say
 
 
 def _diverged(text: str, step: int, training: TrainingSettings, checkpoint: Checkpoint | None) -> TrainingError:

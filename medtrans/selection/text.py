@@ -89,6 +89,8 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
         about.append("no filter")
     if (settings.get("sampler") or {}).get("kind", evidence.sampler.kind) != evidence.sampler.kind:
         about.append(f"{evidence.sampler.kind} pixels")
+    if finding.note:
+        about.append(finding.note)
     sign, word = (1, "more") if finding.gain >= 0 else (-1, "less")
     gain, why = f"{sign * finding.gain:.3f}", f" (no interval: {finding.why_no_interval})"
     if finding.interval:

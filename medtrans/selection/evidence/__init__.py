@@ -46,6 +46,7 @@ class Finding(Settings):
         gain_low, gain_high: its 95 % interval over targets (``medtrans.agreement.group_interval``); None: it has none.
         share_above_mean: of the targets, those on which the first pick was better than the mean.
         regret: accuracy of the best source minus that of the first pick, mean over targets.
+        note: in what the metric was another one there than it is now; empty where it was not.
     """
 
     metric: Name
@@ -59,6 +60,7 @@ class Finding(Settings):
     gain_high: float | None = None
     share_above_mean: Share
     regret: Share
+    note: Annotated[str, Field(max_length=255), AfterValidator(_printable)] = ""
 
     @property
     def interval(self) -> tuple[float, float] | None:
