@@ -27,13 +27,9 @@ WARM_UP = 0.05
 
 
 class Descent(NamedTuple):
-    """How a training went, over all its runs where it was resumed.
+    """How a training went: steps, mean loss over the last epoch, seconds (of all its runs, where it was resumed).
 
-    Attributes:
-        steps: taken.
-        final_loss: mean over the last epoch.
-        seconds: spent.
-        threads: of torch, in each of its runs; the bits of the weights depend on them.
+    ``threads`` are those of torch, a number for each run: the last bits of the weights depend on them.
     """
 
     steps: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -82,6 +83,13 @@ def test_threads_are_those_of_the_option_or_of_the_job(pool, scans, tmp_path, mo
     told = json.loads(next((tmp_path / "new").rglob("metadata.json")).read_text())
     assert told["medtrans"]["training"]["threads"] == [threads]
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_of_a_command_sleep_while_they_wait_unless_the_user_says_otherwise(monkeypatch, before, after):
+    monkeypatch.setattr(os, "environ", {"OMP_WAIT_POLICY": before} if before else {})
+    assert run("--version") == 0
+    assert os.environ["OMP_WAIT_POLICY"] == after
 
 
 def test_excluded_sources_are_left_out(pool, scans, tmp_path):
