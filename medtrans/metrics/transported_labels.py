@@ -32,6 +32,9 @@ from medtrans.transport import (
     transport_cost,
 )
 
+LABEL_TOLERANCE = 3e-3
+"""Of the marginals where only the objective counts: gets it right to a thousandth of the regularisation."""
+
 
 class Coefficients(NamedTuple):
     """Of score = lambda_1 W_D + lambda_2 W_T + b."""
@@ -260,7 +263,8 @@ def _label_distances(pixels: _Pixels, regularization: float, solver: str) -> Dou
         cost = squared_euclidean(source, target)
         if solver == "exact" and not cost.largest():  # any plan is as good
             return 0.0
-        coupling = couple(cost, epsilon=regularization, cost_scale=None, solver=solver, arrays=pixels.arrays)
+        settings: dict[str, Any] = {"solver": solver, "arrays": pixels.arrays, "tolerance": LABEL_TOLERANCE}
+        coupling = couple(cost, epsilon=regularization, cost_scale=None, **settings)
         return coupling.objective * cost.unit
 
     def self_terms(classes: list[Floats]) -> Doubles:

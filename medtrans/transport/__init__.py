@@ -71,10 +71,12 @@ def couple(
     solver: str = "sinkhorn",
     arrays: Arrays | None = None,
     group_sizes: Sequence[int] | None = None,
+    tolerance: float | None = None,
 ) -> Coupling:
     """The coupling of ``cost``; ``arrays`` says where Sinkhorn computes (NumPy on the CPU if None).
 
-    ``group_sizes`` (G,) divides the rows into consecutive groups, one if None.
+    ``group_sizes`` (G,) divides the rows into consecutive groups, one if None. Sinkhorn's marginals are right to
+    ``tolerance`` (L1), to 1e-4 or better if None; the objective errs less, since it is a maximum of the dual.
 
     Raises MetricError for unknown settings, and ConvergenceError where the solver gives up.
     """
@@ -87,6 +89,7 @@ def couple(
             regularization=epsilon * scale_of(cost, cost_scale) / cost.unit,
             arrays=arrays or Arrays.numpy(),
             group_sizes=group_sizes,
+            tolerance=tolerance,
         )
 
 

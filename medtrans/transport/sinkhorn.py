@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,24 +15,34 @@ from medtrans.transport.kernel import Array, Arrays, GibbsKernel
 
 REMEDIES = "use a larger epsilon, cost_scale='max', or solver='exact'"
 
-HARD_RANGE, SINGLE_PRECISION_RANGE, DOUBLE_PRECISION_RANGE = 500.0, 1e4, 1e9
-"""Largest inner product over regularisation up to which an iteration on few rows leads near that on all; up to which
-float32 gets exponents right to 1e-3; and up to which float64 is tried."""
 
-EASY_TOLERANCE, HARD_TOLERANCE, DOUBLE_TOLERANCE = 1e-4, 1e-5, 1e-6
-"""L1 distance of the plan's marginals from the uniform ones at which the iteration stops, in and beyond the first range
-and in float64. Slow convergence at small regularisation makes the distance of the plan larger than that."""
+class Regime(NamedTuple):
+    """How to iterate where the largest inner product is at most ``reach`` times the regularisation.
 
-MAX_ITERATIONS = 10_000
+    The first rows, evenly spaced, are iterated on alone: their passes are cheap, and what the acceleration learns there
+    about the slow directions holds for all rows, the better the more of them. At ``tolerance`` the iteration stops, the
+    L1 distance of the plan's marginals from the uniform ones; that of the plan is larger where convergence is slow.
+    """
 
-SMALL = 2**20
+    reach: float
+    first_rows: int
+    tolerance: float
+    double: bool = False
+
+
+ALL = 2**62
+
+REGIMES = (
+    Regime(100.0, 500, 1e-4),
+    Regime(700.0, 2000, 1e-4),
+    Regime(1e4, ALL, 1e-5),  # where float32 still gets exponents right to 1e-3
+    Regime(1e9, ALL, 1e-6, double=True),
+)
+
+SMALL, SMALL_TOLERANCE = 2**20, 1e-6
 """Elements of a kernel that is cheap in float64 anyway."""
 
-FIRST_ROWS = 500
-"""Rows, evenly spaced, that the iteration starts on.
-
-Their passes are cheap, and what the acceleration learns there about the slow directions holds for all rows.
-"""
+MAX_ITERATIONS = 10_000
 
 ANNEALING_START = 100.0
 ANNEALING_FACTOR = 3.0
@@ -69,27 +80,28 @@ class SinkhornCoupling:
 
 
 def sinkhorn_coupling(
-    cost: BilinearCost, *, regularization: float, arrays: Arrays, group_sizes: Sequence[int] | None = None
+    cost: BilinearCost,
+    *,
+    regularization: float,
+    arrays: Arrays,
+    group_sizes: Sequence[int] | None = None,
+    tolerance: float | None = None,
 ) -> SinkhornCoupling:
-    """Entropic coupling of ``cost``, in float32 where that is faster and its range allows.
+    """Entropic coupling of ``cost``, its marginals right to ``tolerance`` or, if None, that of its regime.
 
-    On a few rows first, with the regularisation lowered in steps; the potential of the columns goes on to all rows.
-    Raises ConvergenceError if the marginals stay off.
+    On the first rows, the regularisation is lowered in steps; the potential of the columns goes on to all rows. Raises
+    ConvergenceError if the marginals stay off.
     """
     largest = 2 * float(cost.left_radius.max() * cost.right_radius.max()) + cost.excess
     if largest == 0:  # one of the clouds is a point: any regularisation gives the same
         regularization = 1.0
-    reach = largest / regularization if regularization > 0 else math.inf
-    if reach > DOUBLE_PRECISION_RANGE:
-        raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
-    n_rows, n_columns = len(cost.left), len(cost.right)
-    double = n_rows * n_columns <= SMALL or reach > SINGLE_PRECISION_RANGE
-    tolerance = DOUBLE_TOLERANCE if double else HARD_TOLERANCE if reach > HARD_RANGE else EASY_TOLERANCE
-    n_first = n_rows if reach > HARD_RANGE else min(n_rows, FIRST_ROWS)
+    regime = _regime(largest / regularization if regularization > 0 else math.inf, len(cost.left) * len(cost.right))
+    tolerance = tolerance or regime.tolerance
+    n_rows, n_first = len(cost.left), min(len(cost.left), regime.first_rows)
     first = cost.subset(np.linspace(0, n_rows - 1, n_first).round().astype(np.int64))
-    columns = _Columns(_nearest(first), _Anderson(arrays), arrays, double)
+    columns = _Columns(_nearest(first), _Anderson(arrays), arrays, regime.double)
     for step in _annealing(largest, regularization):
-        columns.run(first, step, ANNEALING_TOLERANCE / n_columns, ANNEALING_ITERATIONS)
+        columns.run(first, step, ANNEALING_TOLERANCE / len(cost.right), ANNEALING_ITERATIONS)
         columns.accelerator = _Anderson(arrays)
     if n_first < n_rows:
         columns.run(first, regularization, tolerance, MAX_ITERATIONS)
@@ -99,6 +111,13 @@ def sinkhorn_coupling(
     raise ConvergenceError(
         f"sinkhorn: marginals are still off by {error:.1e} after {coupling.n_iterations} iterations; {REMEDIES}"
     )
+
+
+def _regime(reach: float, n_elements: int) -> Regime:
+    for regime in REGIMES:
+        if reach <= regime.reach:
+            return regime._replace(double=True, tolerance=SMALL_TOLERANCE) if n_elements <= SMALL else regime
+    raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
 
 
 def _nearest(cost: BilinearCost) -> Doubles:
