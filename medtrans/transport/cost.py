@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,22 @@ from medtrans.errors import MetricError
 
 Doubles = NDArray[np.float64]
 
+NEAR = 0.99
+"""Share of the rows, and of the columns, that the trimmed mean is over."""
+
 SCAN_SIZE = 2**22
 """Elements of the block of costs that is looked at at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class BilinearCost:
-    r"""$c_{ij} = o_i - 2\, l_i^\top r_j$.
+    r"""$c_{ij} = o_i + q_j - 2\, l_i^\top r_j$.
 
     Attributes:
         left: (N, p).
         right: (M, p).
-        offset: (N,). No coupling depends on it, since each row's mass is fixed.
+        left_offset: o (N,). No coupling depends on offsets, since the masses of rows and columns are fixed.
+        right_offset: q (M,).
         left_radius: (N,), with right_radius (M,) and excess a bound: $c_{ij} \le (\rho_i + \sigma_j)^2 + e$.
         right_radius: (M,).
         excess: e.
@@ -33,28 +37,46 @@ class BilinearCost:
 
     left: Doubles
     right: Doubles
-    offset: Doubles
+    left_offset: Doubles
+    right_offset: Doubles
     left_radius: Doubles
     right_radius: Doubles
     excess: float
     unit: float
 
     def factors(self) -> tuple[Doubles, Doubles]:
-        """Arrays (N, p + 1) and (M, p + 1) whose inner products are the costs, in units of ``unit``."""
-        return -2 * np.column_stack([self.left, self.offset]), np.column_stack(
-            [self.right, np.full(len(self.right), -0.5)]
-        )
+        """Arrays (N, p + 2) and (M, p + 2) whose inner products are the costs, in units of ``unit``."""
+        left = np.column_stack([-2 * self.left, self.left_offset, np.ones_like(self.left_offset)])
+        return left, np.column_stack([self.right, np.ones_like(self.right_offset), self.right_offset])
 
     def dense(self) -> Doubles:
         """The whole cost matrix (N, M), in units of ``unit``."""
-        products = self.left @ self.right.T
-        products *= -2
-        products += self.offset[:, None]
+        left, right = self.factors()
+        products = left @ right.T
         return np.maximum(products, 0, out=products)
+
+    def subset(self, rows: NDArray[np.int64]) -> BilinearCost:
+        """The costs of some rows."""
+        return replace(
+            self, left=self.left[rows], left_offset=self.left_offset[rows], left_radius=self.left_radius[rows]
+        )
 
     def mean(self) -> float:
         """Mean over all pairs, in closed form."""
-        return float(self.offset.mean() - 2 * self.left.mean(axis=0) @ self.right.mean(axis=0))
+        return self._weighted_mean(np.ones(len(self.left)), np.ones(len(self.right)))
+
+    def trimmed_mean(self) -> float:
+        """Mean over the pairs of the 99 % of rows and of columns that have the smallest radius, in closed form.
+
+        At least a millionth of the mean, since all of these may coincide.
+        """
+        trimmed = self._weighted_mean(_weights_of_near(self.left_radius), _weights_of_near(self.right_radius))
+        return max(trimmed, 1e-6 * self.mean())
+
+    def _weighted_mean(self, left_weights: Doubles, right_weights: Doubles) -> float:
+        left_weights, right_weights = left_weights / left_weights.sum(), right_weights / right_weights.sum()
+        products = 2 * (left_weights @ self.left) @ (right_weights @ self.right)
+        return max(0.0, float(left_weights @ self.left_offset + right_weights @ self.right_offset - products))
 
     def largest(self) -> float:
         """Largest cost of all pairs; single precision is enough for a scale.
@@ -62,8 +84,8 @@ class BilinearCost:
         Widest rows come first. A block of them meets only those columns whose bound exceeds the largest cost so far.
         """
         rows, columns = np.argsort(-self.left_radius), np.argsort(-self.right_radius)
-        left, right = self.left[rows].astype(np.float32), self.right[columns].astype(np.float32)
-        right_radius = self.right_radius[columns]
+        left, right = (-2 * self.left[rows]).astype(np.float32), self.right[columns].astype(np.float32)
+        right_radius, right_offset = self.right_radius[columns], self.right_offset[columns].astype(np.float32)
         n_rows = max(1, SCAN_SIZE // len(right))
         memory = np.empty(min(n_rows, len(left)) * len(right), dtype=np.float32)
         largest = 0.0
@@ -75,7 +97,8 @@ class BilinearCost:
                 break
             products = memory[: len(block) * n_columns].reshape(len(block), n_columns)
             np.matmul(left[start : start + n_rows], right[:n_columns].T, out=products)
-            largest = max(largest, float(np.max(self.offset[block] - 2.0 * products.min(axis=1))))
+            products += right_offset[:n_columns]
+            largest = max(largest, float(np.max(self.left_offset[block] + products.max(axis=1))))
         return largest
 
 
@@ -103,7 +126,8 @@ def joint_cost(
     return BilinearCost(
         left=np.hstack([features.left, rows_of_distances]),
         right=np.hstack([features.right, np.eye(label_distance.shape[1])[target_codes]]),
-        offset=features.offset,
+        left_offset=features.left_offset,
+        right_offset=features.right_offset,
         left_radius=features.left_radius,
         right_radius=features.right_radius,
         excess=(1 - gamma) * float(label_distance.max()) / unit,
@@ -114,14 +138,22 @@ def joint_cost(
 def _squared_distances(source: Doubles, target: Doubles, unit: float) -> BilinearCost:
     source_squares, target_squares = (np.einsum("ij,ij->i", cloud, cloud) for cloud in (source, target))
     return BilinearCost(
-        left=np.column_stack([source, np.ones(len(source))]),
-        right=np.column_stack([target, -target_squares / 2]),
-        offset=source_squares,
+        left=source,
+        right=target,
+        left_offset=source_squares,
+        right_offset=target_squares,
         left_radius=np.sqrt(source_squares),
         right_radius=np.sqrt(target_squares),
         excess=0.0,
         unit=unit,
     )
+
+
+def _weights_of_near(radius: Doubles) -> Doubles:
+    """1 for the nearest 99 %, 0 for the others, a fraction for the one between: taking all twice changes nothing."""
+    weights = np.empty_like(radius)
+    weights[np.argsort(radius, kind="stable")] = np.clip(NEAR * len(radius) - np.arange(len(radius)), 0, 1)
+    return weights
 
 
 def _conditioned(source: NDArray[Any], target: NDArray[Any]) -> tuple[tuple[Doubles, Doubles], float]:

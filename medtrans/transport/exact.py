@@ -18,10 +18,11 @@ MAX_PIVOTS = 100_000_000
 
 @dataclass(frozen=True, eq=False)
 class ExactCoupling:
-    """P itself, shape (N, M), and its column sums (G, M) by group of rows."""
+    """P itself, shape (N, M), its column sums (G, M) by group of rows, and its cost."""
 
     plan: Doubles
     group_masses: Doubles
+    objective: float
     n_iterations: int = 0
 
     def expectation(self, left: Doubles, right: Doubles) -> Doubles:
@@ -44,4 +45,4 @@ def exact_coupling(cost: BilinearCost, group_sizes: Sequence[int] | None = None)
     if log["warning"] is not None:
         raise ConvergenceError(f"solver 'exact': {log['warning']}; use solver='sinkhorn'")
     group_starts = np.cumsum([0, *(group_sizes or [n_rows])])[:-1]
-    return ExactCoupling(plan, np.add.reduceat(plan, group_starts, axis=0))
+    return ExactCoupling(plan, np.add.reduceat(plan, group_starts, axis=0), float((plan * costs).sum()))

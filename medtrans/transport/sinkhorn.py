@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,28 +15,48 @@ from medtrans.transport.kernel import Array, Arrays, GibbsKernel
 
 REMEDIES = "use a larger epsilon, cost_scale='max', or solver='exact'"
 
-SINGLE_TOLERANCE, DOUBLE_TOLERANCE = 1e-4, 1e-6
-"""L1 distance of the plan's marginals from the uniform ones at which the iteration stops, by precision.
 
-Slow convergence at small regularisation makes the distance of the plan larger than that of its marginals.
-"""
+class Regime(NamedTuple):
+    """How to iterate where the largest inner product is at most ``reach`` times the regularisation.
+
+    The first rows, evenly spaced, are iterated on alone: their passes are cheap, and what the acceleration learns there
+    about the slow directions holds for all rows, the better the more of them. At ``tolerance`` the iteration stops, the
+    L1 distance of the plan's marginals from the uniform ones; that of the plan is larger where convergence is slow.
+    """
+
+    reach: float
+    first_rows: int
+    tolerance: float
+    double: bool = False
+
+
+ALL = 2**62
+
+REGIMES = (
+    Regime(100.0, 500, 1e-4),
+    Regime(700.0, 2000, 1e-4),
+    Regime(1e4, ALL, 1e-5),  # where float32 still gets exponents right to 1e-3
+    Regime(1e9, ALL, 1e-6, double=True),
+)
+
+SMALL, SMALL_TOLERANCE = 2**20, 1e-6
+"""Elements of a kernel that is cheap in float64 anyway."""
 
 MAX_ITERATIONS = 10_000
 
-SINGLE_PRECISION_RANGE = 30.0
-"""Largest cost over regularisation up to which float32 holds the kernel, the scalings and their products.
-
-The kernel's exponents stay within this range for any features, because the cost is convex.
-"""
-
-DOUBLE_PRECISION_RANGE = 1e9
-"""The same for float64, where the kernel's exponents are relative to potentials and lose seven digits at most."""
-
-ANNEALING_START = 10.0
+ANNEALING_START = 100.0
 ANNEALING_FACTOR = 3.0
-ANNEALING_TOLERANCE = 1e-2
+ANNEALING_TOLERANCE = 0.3
+"""In shares of one column's mass: a single far pixel that a step leaves off takes thousands of iterations later."""
+
 ANNEALING_ITERATIONS = 100
 
+NEAREST_ROWS = 64
+
+DRIFT = 30.0
+"""Size of log v at which it moves into the kernel's potential, since float32 would not hold v much longer."""
+
+SMALLEST_SUM = 1e-38
 HISTORY = 20
 RIDGE = 1e-10
 
@@ -48,6 +69,7 @@ class SinkhornCoupling:
     u: Array
     v: Array
     group_masses: Doubles
+    objective: float
     n_iterations: int
 
     def expectation(self, left: Doubles, right: Doubles) -> Doubles:
@@ -60,32 +82,48 @@ class SinkhornCoupling:
 def sinkhorn_coupling(
     cost: BilinearCost,
     *,
-    largest: float,
     regularization: float,
     arrays: Arrays,
     group_sizes: Sequence[int] | None = None,
+    tolerance: float | None = None,
 ) -> SinkhornCoupling:
-    """Entropic coupling of ``cost``, whose largest value is ``largest``.
+    """Entropic coupling of ``cost``, its marginals right to ``tolerance`` or, if None, that of its regime.
 
-    In float32 where its range allows; else in float64, with the regularisation lowered in steps, each starting from
-    the potentials of the one before. Raises ConvergenceError if the marginals stay off.
+    On the first rows, the regularisation is lowered in steps; the potential of the columns goes on to all rows. Raises
+    ConvergenceError if the marginals stay off.
     """
-    if largest <= regularization * SINGLE_PRECISION_RANGE:
-        kernel = GibbsKernel(cost, regularization if largest > 0 else 1.0, arrays, group_sizes=group_sizes)
-        return _converged(kernel, SINGLE_TOLERANCE)
-    if largest > regularization * DOUBLE_PRECISION_RANGE:
-        raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
-    f, g = np.zeros(len(cost.left)), np.zeros(len(cost.right))
-    n_before = 0
+    largest = 2 * float(cost.left_radius.max() * cost.right_radius.max()) + cost.excess
+    if largest == 0:  # one of the clouds is a point: any regularisation gives the same
+        regularization = 1.0
+    regime = _regime(largest / regularization if regularization > 0 else math.inf, len(cost.left) * len(cost.right))
+    tolerance = tolerance or regime.tolerance
+    n_rows, n_first = len(cost.left), min(len(cost.left), regime.first_rows)
+    first = cost.subset(np.linspace(0, n_rows - 1, n_first).round().astype(np.int64))
+    columns = _Columns(_nearest(first), _Anderson(arrays), arrays, regime.double)
     for step in _annealing(largest, regularization):
-        kernel = GibbsKernel(cost, step, arrays, double=True, potentials=(f, g))
-        coupling, _ = _iterate(kernel, ANNEALING_TOLERANCE, ANNEALING_ITERATIONS)
-        f = f + step * np.log(arrays.to_numpy(coupling.u))
-        g = g + step * np.log(arrays.to_numpy(coupling.v))
-        n_before += coupling.n_iterations
-    kernel = GibbsKernel(cost, regularization, arrays, double=True, potentials=(f, g), group_sizes=group_sizes)
-    coupling = _converged(kernel, DOUBLE_TOLERANCE)
-    return replace(coupling, n_iterations=n_before + coupling.n_iterations)
+        columns.run(first, step, ANNEALING_TOLERANCE / len(cost.right), ANNEALING_ITERATIONS)
+        columns.accelerator = _Anderson(arrays)
+    if n_first < n_rows:
+        columns.run(first, regularization, tolerance, MAX_ITERATIONS)
+    coupling, error = columns.run(cost, regularization, tolerance, MAX_ITERATIONS, group_sizes)
+    if error <= tolerance:
+        return coupling
+    raise ConvergenceError(
+        f"sinkhorn: marginals are still off by {error:.1e} after {coupling.n_iterations} iterations; {REMEDIES}"
+    )
+
+
+def _regime(reach: float, n_elements: int) -> Regime:
+    for regime in REGIMES:
+        if reach <= regime.reach:
+            return regime._replace(double=True, tolerance=SMALL_TOLERANCE) if n_elements <= SMALL else regime
+    raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
+
+
+def _nearest(cost: BilinearCost) -> Doubles:
+    """Cost from each column to the nearest of some rows, a potential that leaves no column out of reach of all rows."""
+    some = np.arange(0, len(cost.left), max(1, len(cost.left) // NEAREST_ROWS))
+    return np.asarray(cost.subset(some).dense().min(axis=0), dtype=np.float64)
 
 
 def _annealing(largest: float, regularization: float) -> Iterator[float]:
@@ -95,30 +133,68 @@ def _annealing(largest: float, regularization: float) -> Iterator[float]:
         step /= ANNEALING_FACTOR
 
 
-def _iterate(kernel: GibbsKernel, tolerance: float, max_iterations: int) -> tuple[SinkhornCoupling, float]:
-    """Sinkhorn's iteration on log v with Anderson acceleration, and the error of the column sums it ends with."""
-    library, (_, n_columns) = kernel.arrays.library, kernel.shape
-    log_v, error, n_iterations = kernel.arrays.zeros(n_columns), math.inf, 0
-    accelerator = _Anderson(kernel.arrays)
-    with np.errstate(all="ignore"):  # an overflow shows in the error
-        while not error <= tolerance and n_iterations < max_iterations and log_v is not None:
+@dataclass
+class _Columns:
+    """The columns' potential g (M,) and what else goes on from one kernel to the next."""
+
+    potential: Doubles
+    accelerator: _Anderson
+    arrays: Arrays
+    double: bool
+    n_iterations: int = 0
+
+    def run(
+        self,
+        cost: BilinearCost,
+        regularization: float,
+        tolerance: float,
+        max_iterations: int,
+        group_sizes: Sequence[int] | None = None,
+    ) -> tuple[SinkhornCoupling, float]:
+        """Sinkhorn's iteration on log v, and the error of the column sums it ends with.
+
+        The kernel is built anew, its potential moved by log v, whenever v has drifted far.
+        """
+        last = self.n_iterations + max_iterations
+        while True:
+            kernel = GibbsKernel(
+                cost, regularization, self.potential, self.arrays, double=self.double, group_sizes=group_sizes
+            )
+            u, sums_by_group, error = self._iterate(kernel, tolerance, last)
+            v = 1 / _demand(sums_by_group)  # the target's marginal, hence H(Y_t), is exact
+            log_v = self.arrays.to_numpy(self.arrays.library.log(v))
+            self.potential = self.potential + regularization * log_v
+            if error <= tolerance or self.n_iterations >= last:
+                masses = self.arrays.to_numpy(sums_by_group * v)
+                objective = self._objective(cost, kernel, u, regularization)
+                return SinkhornCoupling(kernel, u, v, masses, objective, self.n_iterations), error
+
+    def _iterate(self, kernel: GibbsKernel, tolerance: float, last: int) -> tuple[Array, Array, float]:
+        library, (_, n_columns) = kernel.arrays.library, kernel.shape
+        log_v, error = kernel.arrays.zeros(n_columns), math.inf
+        self.accelerator.start()
+        while error > tolerance and self.n_iterations < last and abs(log_v).max() < DRIFT:
             v = library.exp(log_v)
             u, sums_by_group = kernel.scale_rows(v)
-            column_sums = sums_by_group.sum(0)
-            error = float(abs(v * column_sums - 1 / n_columns).sum())
-            log_v = accelerator.step(log_v, -library.log(n_columns * column_sums), error)
-            n_iterations += 1
-    v = 1 / (n_columns * column_sums)  # the target's marginal, hence H(Y_t), is exact
-    return SinkhornCoupling(kernel, u, v, kernel.arrays.to_numpy(sums_by_group * v), n_iterations), error
+            error = float(abs(v * sums_by_group.sum(0) - 1 / n_columns).sum())
+            log_v = self.accelerator.step(log_v, -library.log(_demand(sums_by_group)), error)
+            self.n_iterations += 1
+        return u, sums_by_group, error
+
+    def _objective(self, cost: BilinearCost, kernel: GibbsKernel, u: Array, regularization: float) -> float:
+        """The dual's value: means of both potentials, those of a kernel that counts each pair 1 / (N M)."""
+        n_rows, n_columns = kernel.shape
+        exponents = self.arrays.to_numpy(self.arrays.library.log(u) - kernel.row_shifts)
+        entropies = regularization * (float(exponents.mean()) + math.log(n_rows * n_columns))
+        return float(cost.left_offset.mean() + self.potential.mean()) + entropies
 
 
-def _converged(kernel: GibbsKernel, tolerance: float) -> SinkhornCoupling:
-    coupling, error = _iterate(kernel, tolerance, MAX_ITERATIONS)
-    if error <= tolerance:
-        return coupling
-    raise ConvergenceError(
-        f"sinkhorn: marginals are still off by {error:.1e} after {coupling.n_iterations} iterations; {REMEDIES}"
-    )
+def _demand(sums_by_group: Array) -> Array:
+    """M times the columns' sums, (M,): one over it is the v that makes column sums of the plan 1/M.
+
+    At least a tiny number, so that a column out of reach comes nearer instead of being lost.
+    """
+    return sums_by_group.shape[1] * sums_by_group.sum(0).clip(SMALLEST_SUM)
 
 
 class _Anderson:
@@ -130,30 +206,35 @@ class _Anderson:
 
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
-        self._images: list[Array] = []
-        self._residuals: list[Array] = []
+        self._image_steps: list[Array] = []
+        self._residual_steps: list[Array] = []
+        self.start()
+
+    def start(self) -> None:
+        """A new kernel: what was learnt about directions stays, but no step leads from the old one to it."""
+        self._last: tuple[Array, Array] | None = None
         self._best_error = math.inf
         self._best_image: Array = None
 
     def step(self, point: Array, image: Array, error: float) -> Array:
-        """The next point after G(point) = image with its error.
-
-        After an overflow, or an error twice the best, it starts afresh from the best image; None if there is none.
-        """
-        if not error <= 2 * self._best_error:  # overflow gives NaN
-            fallback, self._best_image = self._best_image, None
-            self._images, self._residuals, self._best_error = [], [], math.inf
+        """The next point after G(point) = image with its error; afresh from the best image if it is twice the best."""
+        if error > 2 * self._best_error:
+            fallback = self._best_image
+            self._image_steps, self._residual_steps = [], []
+            self.start()
             return fallback
         if error < self._best_error:
             self._best_error, self._best_image = error, image
-        self._images = [*self._images[-HISTORY:], image]
-        self._residuals = [*self._residuals[-HISTORY:], image - point]
-        return image if len(self._images) == 1 else image - self._correction()
+        residual = image - point
+        if self._last is not None:
+            self._image_steps = [*self._image_steps[1 - HISTORY :], image - self._last[0]]
+            self._residual_steps = [*self._residual_steps[1 - HISTORY :], residual - self._last[1]]
+        self._last = image, residual
+        return image - self._correction(residual) if self._image_steps else image
 
-    def _correction(self) -> Array:
-        images, residuals = (self._arrays.library.stack(history) for history in (self._images, self._residuals))
-        steps = residuals[1:] - residuals[:-1]
-        gram = self._arrays.to_numpy(self._arrays.library.einsum("in,jn->ij", steps, steps))
+    def _correction(self, residual: Array) -> Array:
+        images, residuals = (self._arrays.library.stack(steps) for steps in (self._image_steps, self._residual_steps))
+        gram = self._arrays.to_numpy(self._arrays.library.einsum("in,jn->ij", residuals, residuals))
         gram += RIDGE * np.trace(gram) * np.eye(len(gram))
-        weights = np.linalg.solve(gram, self._arrays.to_numpy(steps @ residuals[-1]))
-        return self._arrays.doubles(weights) @ (images[1:] - images[:-1])
+        weights = np.linalg.solve(gram, self._arrays.to_numpy(residuals @ residual))
+        return self._arrays.doubles(weights) @ images

@@ -7,13 +7,15 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import ot
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medtrans.errors import ConvergenceError, MetricError
-from medtrans.metrics import jc_otce, learn_otce_coefficients, otce, otce_sim
+from medtrans.metrics import jc_otce, learn_otce_coefficients, otce, otce_sim, transported_labels
+from medtrans.transport import couple, squared_euclidean, transport_cost
 
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -120,7 +122,7 @@ def test_torch_tensors() -> None:
 
 GOLDEN = {
     "otce_exact": ({"solver": "exact"}, 1e-9),
-    "otce_sinkhorn_normalised": ({}, 1e-5),
+    "otce_sinkhorn_normalised": ({"cost_scale": "max"}, 1e-5),
     "otce_sinkhorn_raw": ({"cost_scale": None}, 1e-5),
 }
 
@@ -219,3 +221,72 @@ def test_memory_is_one_float32_kernel() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 16e6 < peak < 24e6
+
+
+def two_clouds() -> Quartet:
+    """2,000 pixels on either side, in two classes whose centres are 6.9 standard deviations apart."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(2000) % 2
+    source, target = (rng.normal(size=(2000, 2)) + 6.9 * labels[:, None] * [1, 0] for _ in range(2))
+    return source, labels, target, labels
+
+
+@pytest.mark.parametrize("times", [8, 100, 1000])
+def test_one_far_pixel_does_not_move_the_default(times: float) -> None:
+    """Where the largest cost is the scale, eight times as far is enough for the floor, -H(Y_t) = -0.693."""
+    near = two_clouds()
+    far = (near[0] * np.where(np.arange(2000) == 1, times, 1)[:, None], *near[1:])
+    assert otce_sim(*near, cost_scale="max") == pytest.approx(-0.308, abs=2e-3)
+    assert otce_sim(*far, cost_scale="max") == pytest.approx(-0.692, abs=2e-3)
+    assert otce_sim(*far) == pytest.approx(otce_sim(*near), abs=1e-3)
+
+
+def wide_and_tight(seed: int, n_pixels: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Class 0 with a standard deviation of 3.3 in each of eight features, class 1 of 0.1 and elsewhere."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n_pixels) % 2
+    spread = np.where(labels == 0, 3.3, 0.1)[:, None]
+    return rng.normal(size=(n_pixels, 8)) * spread + 0.5 * labels[:, None], labels
+
+
+def label_distances(*arrays: np.ndarray, **settings) -> np.ndarray:
+    pixels = transported_labels._Pixels.of(*arrays)
+    return transported_labels._label_distances(pixels, **({"regularization": 8.0, "solver": "sinkhorn"} | settings))
+
+
+def exact_distances(
+    source: np.ndarray, source_labels: np.ndarray, target: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    return np.array(
+        [
+            [ot.emd2([], [], ot.dist(source[source_labels == s], target[labels == t])) for t in np.unique(labels)]
+            for s in np.unique(source_labels)
+        ]
+    )
+
+
+def test_a_wide_class_is_nearer_to_itself_than_to_a_tight_one() -> None:
+    """The cost of the entropic plan, without the self terms taken off, is 116 to itself and 78 to the other."""
+    source, target = wide_and_tight(0), wide_and_tight(1)
+    costs = [squared_euclidean(source[0][source[1] == 0], target[0][target[1] == label]) for label in (0, 1)]
+    biased = [transport_cost(couple(cost, cost_scale="max"), cost) for cost in costs]
+    distances = label_distances(*source, *target)
+    assert biased[0] > 110 > 90 > biased[1]
+    assert distances[0, 0] < distances[0, 1]
+
+
+def test_equal_classes_lie_at_no_distance() -> None:
+    features, labels = wide_and_tight(0)
+    distances = label_distances(features, labels, features, labels)
+    assert np.diag(distances) == pytest.approx(0, abs=1e-6)
+    assert (distances[[0, 1], [1, 0]] > 50).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_label_distances_are_near_those_of_exact_transport_where_the_entropy_is_small(seed: int) -> None:
+    arrays = (*wide_and_tight(seed), *wide_and_tight(seed + 1))
+    expected = exact_distances(*arrays)
+    assert label_distances(*arrays, solver="exact") == pytest.approx(expected)
+    found = label_distances(*arrays, regularization=0.5)
+    assert (found >= 0).all()
+    assert found == pytest.approx(expected, rel=0.01, abs=0.1)
