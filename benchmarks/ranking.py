@@ -18,7 +18,7 @@ import torch
 
 from medtrans.config import PreprocessingSettings, SamplerSettings, TrainingSettings
 from medtrans.data import load_task
-from medtrans.learning.transfer import fine_tune
+from medtrans.learning import fine_tune
 from medtrans.selection import rank_sources
 from medtrans.sources import Pool
 
