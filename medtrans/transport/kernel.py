@@ -13,7 +13,7 @@ from medtrans.transport.cost import BilinearCost, Doubles
 STORED_BYTES = 2**30
 """Kernels up to this size are kept in memory; larger ones are computed anew in every pass."""
 
-STRIP_SIZE, GPU_STRIP_SIZE = 400_000, 2**25
+STRIP_SIZE, GPU_STRIP_SIZE = 2**20, 2**25
 """Elements of the strip of rows that is computed and multiplied by vectors at once: it stays in the cache meanwhile."""
 
 MIN_STRIP_ROWS = 16
@@ -85,7 +85,10 @@ class GibbsKernel:
         self._left = self._cast(np.column_stack([2 / regularization * cost.left, np.ones(n_rows)]))
         self._right = self._cast(np.vstack([cost.right.T, exponents]))  # contiguous rows: faster for narrow strips
         self.row_shifts = arrays.zeros(n_rows)
-        self._group_ends = np.cumsum(group_sizes or [n_rows])
+        sizes = np.array(group_sizes or [n_rows])
+        self.group_shares = arrays.doubles(sizes / n_rows)
+        self.group_of_row = np.repeat(np.arange(len(sizes)), sizes)
+        self._group_ends = np.cumsum(sizes)
         self._strip_rows = min(n_rows, max(MIN_STRIP_ROWS, arrays.strip_size // n_columns))
         self._is_stored = n_rows * n_columns * (8 if double else 4) <= STORED_BYTES
         self._memory = arrays.library.empty(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medtrans.errors import ConvergenceError
 from medtrans.transport.cost import BilinearCost, Doubles
@@ -20,8 +21,9 @@ class Regime(NamedTuple):
     """How to iterate where the largest inner product is at most ``reach`` times the regularisation.
 
     The first rows, evenly spaced, are iterated on alone: their passes are cheap, and what the acceleration learns there
-    about the slow directions holds for all rows, the better the more of them. At ``tolerance`` the iteration stops, the
-    L1 distance of the plan's marginals from the uniform ones; that of the plan is larger where convergence is slow.
+    about the slow directions holds for all rows, the better the more of them. The iteration stops at ``tolerance``, the
+    L1 distance of the columns' masses from the uniform ones before their last scaling makes them so; the plan is off by
+    more where convergence is slow.
     """
 
     reach: float
@@ -33,11 +35,14 @@ class Regime(NamedTuple):
 ALL = 2**62
 
 REGIMES = (
-    Regime(100.0, 500, 1e-4),
-    Regime(700.0, 2000, 1e-4),
+    Regime(100.0, 500, 4e-3),
+    Regime(700.0, 2000, 1e-3),
     Regime(1e4, ALL, 1e-5),  # where float32 still gets exponents right to 1e-3
     Regime(1e9, ALL, 1e-6, double=True),
 )
+
+FIRST_TOLERANCE = 1e-4
+"""On the first rows, whose passes are cheap."""
 
 SMALL, SMALL_TOLERANCE = 2**20, 1e-6
 """Elements of a kernel that is cheap in float64 anyway."""
@@ -57,6 +62,7 @@ DRIFT = 30.0
 """Size of log v at which it moves into the kernel's potential, since float32 would not hold v much longer."""
 
 SMALLEST_SUM = 1e-38
+BALANCING_ITERATIONS = 20
 HISTORY = 20
 RIDGE = 1e-10
 
@@ -85,9 +91,9 @@ def sinkhorn_coupling(
     regularization: float,
     arrays: Arrays,
     group_sizes: Sequence[int] | None = None,
-    tolerance: float | None = None,
+    tolerance: float,
 ) -> SinkhornCoupling:
-    """Entropic coupling of ``cost``, its marginals right to ``tolerance`` or, if None, that of its regime.
+    """Entropic coupling of ``cost``, its marginals right to ``tolerance`` or to that of its regime if that is smaller.
 
     On the first rows, the regularisation is lowered in steps; the potential of the columns goes on to all rows. Raises
     ConvergenceError if the marginals stay off.
@@ -96,15 +102,16 @@ def sinkhorn_coupling(
     if largest == 0:  # one of the clouds is a point: any regularisation gives the same
         regularization = 1.0
     regime = _regime(largest / regularization if regularization > 0 else math.inf, len(cost.left) * len(cost.right))
-    tolerance = tolerance or regime.tolerance
+    tolerance = min(tolerance, regime.tolerance)
     n_rows, n_first = len(cost.left), min(len(cost.left), regime.first_rows)
-    first = cost.subset(np.linspace(0, n_rows - 1, n_first).round().astype(np.int64))
+    rows = np.linspace(0, n_rows - 1, n_first).round().astype(np.int64)
+    first, first_sizes = cost.subset(rows), _sizes_among(rows, group_sizes or [n_rows])
     columns = _Columns(_nearest(first), _Anderson(arrays), arrays, regime.double)
     for step in _annealing(largest, regularization):
-        columns.run(first, step, ANNEALING_TOLERANCE / len(cost.right), ANNEALING_ITERATIONS)
+        columns.run(first, step, ANNEALING_TOLERANCE / len(cost.right), ANNEALING_ITERATIONS, first_sizes)
         columns.accelerator = _Anderson(arrays)
     if n_first < n_rows:
-        columns.run(first, regularization, tolerance, MAX_ITERATIONS)
+        columns.run(first, regularization, FIRST_TOLERANCE, MAX_ITERATIONS, first_sizes)
     coupling, error = columns.run(cost, regularization, tolerance, MAX_ITERATIONS, group_sizes)
     if error <= tolerance:
         return coupling
@@ -118,6 +125,12 @@ def _regime(reach: float, n_elements: int) -> Regime:
         if reach <= regime.reach:
             return regime._replace(double=True, tolerance=SMALL_TOLERANCE) if n_elements <= SMALL else regime
     raise ConvergenceError(f"sinkhorn: the regularisation is under a billionth of the largest cost; {REMEDIES}")
+
+
+def _sizes_among(rows: NDArray[np.int64], group_sizes: Sequence[int]) -> list[int]:
+    """How many of the rows each group has; groups that have none are left out."""
+    counts = np.bincount(np.searchsorted(np.cumsum(group_sizes), rows, side="right"))
+    return [int(count) for count in counts if count]
 
 
 def _nearest(cost: BilinearCost) -> Doubles:
@@ -161,11 +174,12 @@ class _Columns:
                 cost, regularization, self.potential, self.arrays, double=self.double, group_sizes=group_sizes
             )
             u, sums_by_group, error = self._iterate(kernel, tolerance, last)
-            v = 1 / _demand(sums_by_group)  # the target's marginal, hence H(Y_t), is exact
+            r, v = _balanced(sums_by_group, kernel.group_shares)
             log_v = self.arrays.to_numpy(self.arrays.library.log(v))
             self.potential = self.potential + regularization * log_v
             if error <= tolerance or self.n_iterations >= last:
-                masses = self.arrays.to_numpy(sums_by_group * v)
+                u = u * r[kernel.group_of_row]
+                masses = self.arrays.to_numpy(r[:, None] * sums_by_group * v)
                 objective = self._objective(cost, kernel, u, regularization)
                 return SinkhornCoupling(kernel, u, v, masses, objective, self.n_iterations), error
 
@@ -177,7 +191,7 @@ class _Columns:
             v = library.exp(log_v)
             u, sums_by_group = kernel.scale_rows(v)
             error = float(abs(v * sums_by_group.sum(0) - 1 / n_columns).sum())
-            log_v = self.accelerator.step(log_v, -library.log(_demand(sums_by_group)), error)
+            log_v = self.accelerator.step(log_v, library.log(_balanced(sums_by_group, kernel.group_shares)[1]), error)
             self.n_iterations += 1
         return u, sums_by_group, error
 
@@ -189,12 +203,19 @@ class _Columns:
         return float(cost.left_offset.mean() + self.potential.mean()) + entropies
 
 
-def _demand(sums_by_group: Array) -> Array:
-    """M times the columns' sums, (M,): one over it is the v that makes column sums of the plan 1/M.
+def _balanced(sums_by_group: Array, group_shares: Array) -> tuple[Array, Array]:
+    """Scalings r (G,) of groups of rows and v (M,) of columns that make the masses of both right: Sinkhorn's on groups.
 
-    At least a tiny number, so that a column out of reach comes nearer instead of being lost.
+    Between groups Sinkhorn's iteration is slowest, and here it costs next to nothing. The columns' masses, hence
+    H(Y_t), come out exact. Sums are at least tiny, so that a column out of reach comes nearer instead of being lost.
     """
-    return sums_by_group.shape[1] * sums_by_group.sum(0).clip(SMALLEST_SUM)
+    n_columns = sums_by_group.shape[1]
+    sums = sums_by_group.clip(SMALLEST_SUM)
+    v = 1 / (n_columns * sums.sum(0))
+    for _ in range(BALANCING_ITERATIONS):
+        r = group_shares / (sums @ v)
+        v = 1 / (n_columns * (r @ sums))
+    return r, v
 
 
 class _Anderson:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from medtrans.errors import ConvergenceError, MetricError
 from medtrans.metrics import jc_otce, learn_otce_coefficients, otce, otce_sim, transported_labels
-from medtrans.transport import couple, squared_euclidean, transport_cost
+from medtrans.metrics.label_based import conditional_entropy
+from medtrans.transport import couple, scale_of, squared_euclidean, transport_cost
 
 few = settings(max_examples=15, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -152,6 +153,19 @@ def test_golden_probes(shared_root: Path) -> None:
                 assert result.task_difference == pytest.approx(expected["conditional_entropy"], rel=1e-9), name
                 compared += 1
     assert compared >= 5
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.02])
+def test_differences_of_many_pixels_are_right_to_a_thousandth(epsilon: float) -> None:
+    """1,200 x 1,000 pixels, in float32, against POT's plan in float64."""
+    source, source_labels, target, target_labels = arrays = pixels(n_source=1200, n_target=1000)
+    cost = squared_euclidean(source, target)
+    costs = ot.dist(source, target)
+    plan = ot.sinkhorn([], [], costs, epsilon * scale_of(cost, "trimmed"), stopThr=1e-10, numItermax=20_000)
+    joint = np.eye(4)[source_labels].T @ plan @ np.eye(3)[target_labels]
+    found = otce(*arrays, epsilon=epsilon)
+    assert found.task_difference == pytest.approx(conditional_entropy(joint), abs=1e-3)
+    assert found.domain_difference == pytest.approx((plan * costs).sum(), rel=1e-3)
 
 
 def test_jc_otce_without_label_term_is_otce_sim() -> None:
