@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from medtrans.errors import ConfigError
 
@@ -119,6 +121,32 @@ def limit_threads(threads: int) -> Callable[[], None]:
     return give_back
 
 
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Inside, BLAS runs on one thread: for products so small that its threads would mostly wait for each other.
+
+    The limit of before returns when the last of several callers is through. It costs microseconds and imports no torch.
+    """
+    with _LOCK:
+        if not _blas.n_callers:
+            _blas.limits = _controller().limit(limits=1, user_api="blas")
+        _blas.n_callers += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _blas.n_callers -= 1
+            if not _blas.n_callers:
+                _blas.limits.restore_original_limits()
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController  # looks for the loaded libraries, which takes ten milliseconds
+
+    return ThreadpoolController()
+
+
 class _Here(threading.local):
     """What a thread knows of itself."""
 
@@ -133,7 +161,15 @@ class _Process:
     restore: Callable[[], None] = lambda: None
 
 
-_LOCK, _here, _process = threading.Lock(), _Here(), _Process()
+@dataclass
+class _Blas:
+    """How many callers want it on one thread, and what gives back its limit of before."""
+
+    n_callers: int = 0
+    limits: Any = None
+
+
+_LOCK, _here, _process, _blas = threading.Lock(), _Here(), _Process(), _Blas()
 
 
 def _cores() -> set[int]:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from medtrans.errors import ConfigError
-from medtrans.threads import _Here, _Process, choose_threads, free_cores, limited_threads, usable_cores
+from medtrans.threads import _Here, _Process, choose_threads, free_cores, limited_threads, one_blas_thread, usable_cores
 
 
 @pytest.fixture
@@ -199,3 +199,28 @@ def test_threads_of_one_process_that_overlap_leave_no_trace(six, first_out):
     assert numbers() == before
     with ThreadPoolExecutor(1) as pool:  # what a new thread begins with
         assert pool.submit(torch.get_num_threads).result() == 6
+
+
+# BLAS alone
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_the_limit_of_before_returns() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        with one_blas_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+def test_the_last_of_overlapping_callers_gives_the_threads_back() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}

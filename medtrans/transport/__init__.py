@@ -21,11 +21,11 @@ from typing import Protocol
 import numpy as np
 
 from medtrans.errors import MetricError, did_you_mean
+from medtrans.threads import one_blas_thread
 from medtrans.transport.cost import BilinearCost, Doubles, joint_cost, squared_euclidean
 from medtrans.transport.exact import exact_coupling
 from medtrans.transport.kernel import Arrays
 from medtrans.transport.sinkhorn import sinkhorn_coupling
-from medtrans.transport.threads import one_blas_thread
 
 __all__ = [
     "Arrays",
