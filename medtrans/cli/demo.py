@@ -30,7 +30,7 @@ from medtrans.threads import limited_threads
 TARGET = "fets-2/FLAIR/ED"
 PREPROCESSING = PreprocessingSettings(dimensions=2)
 SAMPLER = SamplerSettings(n_pixels=500, repetitions=10, band_mm=6.0)
-SOURCE_TRAINING = TrainingSettings(steps=150, steps_per_epoch=50)
+SOURCE_TRAINING = TrainingSettings(steps=90, steps_per_epoch=30)
 FINE_TUNING = TrainingSettings(steps=20, learning_rate=1e-3)
 
 
