@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import medtrans as mt
 from medtrans.config import StudyJob
-from medtrans.report.study.live import shown
+from medtrans.report.study.live import shown, what_was_done
 from medtrans.report.study.page import write_study_report
 from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.findings.relations import Relation, by_relation
@@ -45,6 +45,7 @@ def run_study(job: Callable[[], StudyJob]) -> None:
         study = job()
         with shown() as progress:
             summary = mt.study(study, progress=progress)
+        print(f"{study.store_path}: {what_was_done(summary)}")
         for path in write_study_report(Results.read(study.store_path), study.output):
             print(f"wrote {path}")
         summary.require_all()

@@ -8,7 +8,7 @@ from rich.table import Column, Table
 
 from medtrans.cli.terminal import out
 from medtrans.config import StudyJob, load_settings
-from medtrans.report.study.live import clock, shown, time_left
+from medtrans.report.study.live import clock, shown, time_left, what_was_done
 from medtrans.studies.engine.progress import StudyProgress, look_at
 from medtrans.studies.engine.store import Store
 from medtrans.studies.findings.results import Results
@@ -26,9 +26,7 @@ def run_study_job(job: StudyJob, config: Path) -> None:
 
     with shown() as progress:
         summary = run_study(job, progress=progress)
-    done = f"{summary.done} pieces in {clock(summary.seconds)}, {summary.kept} were finished before"
-    blocked = f"; {summary.blocked} wait for sources that could not be trained" if summary.blocked else ""
-    out.print(f"{job.store_path}: {done}{blocked}", markup=False)
+    out.print(f"{job.store_path}: {what_was_done(summary)}", markup=False)
     _write_report(job.store_path)
     summary.require_all(f"see `medtrans study status {config}`; run again to try them again")
 

@@ -13,6 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from medtrans.studies.engine.progress import StudyProgress
+from medtrans.studies.engine.run import Summary
+
+
+def what_was_done(summary: Summary) -> str:
+    """What a run of a study did, in words."""
+    done = f"{summary.done} pieces in {clock(summary.seconds)}, {summary.kept} were finished before"
+    blocked = f"; {summary.blocked} wait for sources that could not be trained" if summary.blocked else ""
+    return done + blocked
 
 
 def time_left(progress: StudyProgress) -> str:
