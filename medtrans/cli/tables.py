@@ -63,10 +63,11 @@ def print_metrics() -> None:
     from medtrans.metrics.registry import available
 
     table = Table(title="Metrics; higher is better, always", show_lines=True)
-    for heading in ("metric", "needs"):
+    for heading in ("metric", "needs", "options"):
         table.add_column(heading, no_wrap=True)
     for heading in ("range", "cost", "reference"):
         table.add_column(heading, overflow="fold")
     for metric in available().values():
-        table.add_row(metric.name, "\n".join(metric.needs), metric.range, metric.cost, metric.reference)
+        names = ("\n".join(names) for names in (metric.needs, metric.option_names))
+        table.add_row(metric.name, *names, metric.range, metric.cost, metric.reference)
     out.print(table)
