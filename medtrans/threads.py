@@ -55,7 +55,7 @@ def choose_threads(asked: int | None = None) -> int:
     """
     if asked is not None:
         cores = usable_cores()
-        if not 1 <= asked <= cores:
+        if type(asked) is not int or not 1 <= asked <= cores:
             raise ConfigError(f"threads is {asked}; give 1 to {cores}, the number of usable cores, or leave it out")
         return asked
     import torch
@@ -104,19 +104,14 @@ def limit_threads(threads: int) -> Callable[[], None]:
             limits.restore_original_limits()
             torch.set_num_threads(before)  # last, because BLAS may share torch's OpenMP
 
-        if not _process.n_limits:
-            _process.restore = restore
-        _process.n_limits += 1
+        _process.entered(restore)
         torch.set_num_threads(threads)
         _here.is_limited = True
 
     def give_back() -> None:
         with _LOCK:
-            restore()
+            _process.left(restore)
             _here.is_limited = was_limited
-            _process.n_limits -= 1
-            if not _process.n_limits:
-                _process.restore()
 
     return give_back
 
@@ -129,7 +124,8 @@ def one_blas_thread() -> Iterator[None]:
     """
     with _LOCK:
         if not _blas.n_callers:
-            _blas.limits = _controller().limit(limits=1, user_api="blas")
+            _blas.restore = _controller().limit(limits=1, user_api="blas").restore_original_limits
+            _process.entered(_blas.restore)
         _blas.n_callers += 1
     try:
         yield
@@ -137,7 +133,7 @@ def one_blas_thread() -> Iterator[None]:
         with _LOCK:
             _blas.n_callers -= 1
             if not _blas.n_callers:
-                _blas.limits.restore_original_limits()
+                _process.left(_blas.restore)
 
 
 @cache
@@ -160,13 +156,26 @@ class _Process:
     n_limits: int = 0
     restore: Callable[[], None] = lambda: None
 
+    def entered(self, restore: Callable[[], None]) -> None:
+        """One limit more, which ``restore`` takes away; the first one's brings back the process's own numbers."""
+        if not self.n_limits:
+            self.restore = restore
+        self.n_limits += 1
+
+    def left(self, restore: Callable[[], None]) -> None:
+        """One limit less; whoever leaves last brings back the process's own numbers."""
+        restore()
+        self.n_limits -= 1
+        if not self.n_limits:
+            self.restore()
+
 
 @dataclass
 class _Blas:
     """How many callers want it on one thread, and what gives back its limit of before."""
 
     n_callers: int = 0
-    limits: Any = None
+    restore: Callable[[], None] = lambda: None
 
 
 _LOCK, _here, _process, _blas = threading.Lock(), _Here(), _Process(), _Blas()

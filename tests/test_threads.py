@@ -14,7 +14,16 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from medtrans.errors import ConfigError
-from medtrans.threads import _Here, _Process, choose_threads, free_cores, limited_threads, one_blas_thread, usable_cores
+from medtrans.threads import (
+    _Here,
+    _Process,
+    choose_threads,
+    free_cores,
+    limit_threads,
+    limited_threads,
+    one_blas_thread,
+    usable_cores,
+)
 
 
 @pytest.fixture
@@ -224,3 +233,16 @@ def test_the_last_of_overlapping_callers_gives_the_threads_back() -> None:
         assert blas_threads() == {1}
         second.__exit__(None, None, None)
         assert blas_threads() == {2}
+
+
+def test_limits_of_both_kinds_that_overlap_give_the_numbers_of_before_back() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        for first_leaves_first in (True, False):
+            give_back, blas = limit_threads(1), one_blas_thread()
+            blas.__enter__()
+            if first_leaves_first:
+                give_back()
+            blas.__exit__(None, None, None)
+            if not first_leaves_first:
+                give_back()
+            assert blas_threads() == {2}

@@ -85,6 +85,8 @@ def group_interval(values: ArrayLike, groups: ArrayLike | None, statistic: Stati
     if count < FEWEST_GROUPS:
         return Interval(estimate, np.nan, np.nan)
     without = np.array([_value(statistic, rows[numbers != group]) for group in range(count)])
+    if not (np.isfinite(estimate) and np.isfinite(without).all()):
+        return Interval(estimate, np.nan, np.nan)
     error = np.sqrt((count - 1) / count * np.sum((without - estimate) ** 2))
     freedom = (count - 1) * np.sqrt(sizes.sum() ** 2 / (count * np.sum(sizes**2)))
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error)

@@ -24,6 +24,7 @@ from medtrans.config.settings import (
     metric_choices,
 )
 from medtrans.config.study import (
+    SCORING,
     ExecutorSettings,
     ManyToOneSettings,
     SourceGroup,
@@ -36,6 +37,7 @@ from medtrans.config.study import (
 __all__ = [
     "LAYOUTS",
     "MEASURE_NAMES",
+    "SCORING",
     "AccuracyMeasure",
     "DataSettings",
     "Device",

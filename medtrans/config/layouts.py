@@ -95,5 +95,6 @@ def layout_named(name: str) -> Layout:
 
 
 def layout_of(domain: str) -> Layout:
-    """The layout that a domain's name begins with, else that of folders that describe themselves."""
-    return next((layout for name, layout in available_layouts().items() if domain.startswith(name)), DESCRIBED)
+    """The layout with the longest name that a domain's begins with, else that of folders that describe themselves."""
+    named = [layout for name, layout in available_layouts().items() if domain.startswith(name)]
+    return max(named, key=lambda layout: len(layout.name), default=DESCRIBED)

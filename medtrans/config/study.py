@@ -28,6 +28,9 @@ from medtrans.config.settings import (
 from medtrans.errors import ConfigError
 from medtrans.tasks import ARCHITECTURE, TaskName, metric_label
 
+SCORING = 2
+"""Raised whenever the same settings give other scores; 2: scoring pads as training does, OTCE has a trimmed scale."""
+
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -76,7 +79,12 @@ class ManyToOneSettings(Settings):
     """Transfer of several sources at once: the k best by each metric, by truth, and at random; k = 2 .. largest."""
 
     largest: Annotated[int, Field(ge=2)] = 3
-    metrics: Names = ("h_score",)  # whose picks are fused; with options as tables call them: otce_sim(epsilon=0.05)
+    metrics: Metrics = ("h_score",)  # whose picks are fused; with options as in the study's metrics, or by their label
+
+    @property
+    def metric_labels(self) -> tuple[str, ...]:
+        """What these metrics are called in tables."""
+        return _labels(self.metrics)
 
 
 class ExecutorSettings(Settings):
@@ -133,7 +141,7 @@ class StudyJob(Settings):
     @property
     def metric_labels(self) -> tuple[str, ...]:
         """What the metrics are called in tables."""
-        return tuple(it if isinstance(it, str) else metric_label(it.name, it.options) for it in self.metrics)
+        return _labels(self.metrics)
 
     @property
     def photographs(self) -> bool:
@@ -162,10 +170,14 @@ class StudyJob(Settings):
         root: Any = {"__all__": {"data": {"root"}}}
         elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure"), True)
         elsewhere |= {"sources": root, "targets": root}
-        identity = self.model_dump(mode="json", exclude=elsewhere)
+        identity = self.model_dump(mode="json", exclude=elsewhere) | {"scoring": SCORING}
         for network in (identity["network"], *(it for group in identity["sources"] for it in group["networks"] or ())):
             network["encoder_weights"] = network["encoder_weights"] and Path(network["encoder_weights"]).name
         return identity
+
+
+def _labels(metrics: Metrics) -> tuple[str, ...]:
+    return tuple(it if isinstance(it, str) else metric_label(it.name, it.options) for it in metrics)
 
 
 def _by_name(groups: tuple[Any, ...], what: str) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from medtrans.metrics.h_scores import h_score, shrinkage_h_score
 from medtrans.metrics.label_based import leep, nce, zero_shot_dice
 from medtrans.metrics.log_evidence import logme
 from medtrans.metrics.mixture_leep import nleep
-from medtrans.metrics.transported_labels import jc_otce, otce_sim
+from medtrans.metrics.transported_labels import check_joint_settings, jc_otce, otce_sim
 from medtrans.plugins import with_plugins
 from medtrans.tasks import metric_label
+from medtrans.transport import check_settings
 
 ENTRY_POINT_GROUP = "medtrans.metrics"
 
@@ -54,7 +55,9 @@ class Metric:
         cost: leading term for N pixels.
         reference: the paper, or "baseline".
         summary: one line.
-        options: of the function's parameters that are no arrays, those that do not have their defaults.
+        options: values for some of the function's parameters that are no arrays, in place of their defaults.
+        check: raises MetricError for values of options that make no sense; called with all of them, None: nothing to
+            check.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Metric:
     reference: str
     summary: str
     options: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    check: Callable[..., None] | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.needs) - set(ARRAY_NAMES))
@@ -73,10 +77,30 @@ class Metric:
             )
         for option, value in self.options.items():
             if option not in self.option_names:
-                known = did_you_mean(option, self.option_names) if self.option_names else "it has none"
+                known = did_you_mean(str(option), self.option_names) if self.option_names else "it has none"
                 raise MetricError(f"metric '{self.name}' has no option '{option}'; {known}")
-            if not isinstance(value, str | int | float | None):
-                raise MetricError(f"metric '{self.name}': option '{option}' is a {type(value).__name__}; give a value")
+            self._check_kind(option, value)
+        if self.options and self.check is not None:
+            self.check(**{**self._defaults, **self.options})
+
+    def _check_kind(self, option: str, value: object) -> None:
+        """Raise MetricError where a value is of another kind than the option's default."""
+        default = self._defaults[option]
+        kinds, wanted = (str | None, "a text") if isinstance(default, str) else (float | int, "a number")
+        if isinstance(default, bool):
+            kinds, wanted = bool, "true or false"
+        fits = isinstance(value, kinds) and (isinstance(default, bool) or not isinstance(value, bool))
+        if default is None:
+            fits = isinstance(value, str | int | float | None)
+            wanted = "a number or a text"
+        if not fits:
+            raise MetricError(f"metric '{self.name}': option '{option}' is {value!r}; give {wanted}")
+
+    @property
+    def _defaults(self) -> dict[str, Any]:
+        """The options with their defaults."""
+        parameters = inspect.signature(self.function).parameters
+        return {name: parameters[name].default for name in self.option_names}
 
     @property
     def label(self) -> str:
@@ -200,6 +224,7 @@ METRICS: dict[str, Metric] = {
             cost="N^2 D",
             reference="Tan et al., arXiv 2109.15242",
             summary="negative conditional entropy of target labels given transported source labels",
+            check=check_settings,
         ),
         Metric(
             "jc_otce",
@@ -208,6 +233,7 @@ METRICS: dict[str, Metric] = {
             cost="N^2 D",
             reference="Tan et al., TNNLS 2024",
             summary="otce_sim with label distances in the transport cost",
+            check=check_joint_settings,
         ),
     )
 }
@@ -229,8 +255,8 @@ def get_metric(name: str) -> Metric:
     return metrics[name]
 
 
-MetricChoice = str | Metric | tuple[str, Mapping[str, Option]]
-"""A name, a metric, or a name with options: ``("otce_sim", {"epsilon": 0.05})``."""
+MetricChoice = str | Metric | tuple[str, Mapping[str, Option]] | Mapping[str, Option]
+"""A name, a metric, or a name with options: ``("otce_sim", {"epsilon": 0.05})``, or as in YAML in one dictionary."""
 
 
 def choose_metrics(choices: MetricChoice | Sequence[MetricChoice]) -> tuple[Metric, ...]:
@@ -240,13 +266,19 @@ def choose_metrics(choices: MetricChoice | Sequence[MetricChoice]) -> tuple[Metr
         MetricError: there is none, no such metric, or it does not have such an option.
     """
     match choices:
-        case str() | Metric() | (str(), Mapping()):
+        case str() | Metric() | (str(), Mapping()) | Mapping():
             chosen = [_choose(choices)]
-        case _:
+        case Sequence():
             chosen = [_choose(choice) for choice in choices]
+        case _:
+            raise _no_metric(choices)
     if not chosen:
         raise MetricError("no metric to rank by; name at least one, for example h_score")
-    return tuple({metric.label: metric for metric in chosen}.values())
+    by_label: dict[str, Metric] = {}
+    for metric in chosen:
+        if by_label.setdefault(metric.label, metric) != metric:
+            raise MetricError(f"metrics: two different ones are called '{metric.label}'; give one another name")
+    return tuple(by_label.values())
 
 
 def _choose(choice: Any) -> Metric:
@@ -257,8 +289,13 @@ def _choose(choice: Any) -> Metric:
             return get_metric(choice)
         case (str(name), Mapping() as options):
             return get_metric(name).with_options(options)
+        case {"name": str(name)}:
+            return get_metric(name).with_options({option: choice[option] for option in choice if option != "name"})
         case _:
-            raise MetricError(
-                f"metrics: {choice!r} is no metric; write a name, or both name and options: "
-                "('otce_sim', {'epsilon': 0.05})"
-            )
+            raise _no_metric(choice)
+
+
+def _no_metric(choice: object) -> MetricError:
+    return MetricError(
+        f"metrics: {choice!r} is no metric; write a name, or both name and options: ('otce_sim', {{'epsilon': 0.05}})"
+    )

@@ -168,9 +168,7 @@ def jc_otce(
     TNNLS 2024, arXiv 2207.05510; for S Feydy et al., "Interpolating between optimal transport and MMD using Sinkhorn
     divergences", AISTATS 2019.
     """
-    if not 0 <= gamma <= 1:
-        raise MetricError(f"gamma is {gamma}, but it is a weight: choose it between 0 and 1")
-    check_settings(epsilon, cost_scale, solver)
+    check_joint_settings(gamma, epsilon, cost_scale, solver)
     pixels = _Pixels.of(source_features, source_labels, target_features, target_labels)
     scale = scale_of(squared_euclidean(pixels.source, pixels.target), cost_scale)
     regularization = epsilon * scale or 1.0  # 0: all pixels coincide, and no regularisation matters
@@ -178,6 +176,13 @@ def jc_otce(
     cost = joint_cost(pixels.source, pixels.source_codes, pixels.target, pixels.target_codes, distances, gamma)
     coupling = couple(cost, epsilon=epsilon, cost_scale=cost_scale, solver=solver, **pixels.settings)
     return -_task_difference(coupling, pixels)
+
+
+def check_joint_settings(gamma: float, epsilon: float, cost_scale: str | None, solver: str) -> None:
+    """Raise MetricError for settings that `jc_otce` does not know."""
+    if not 0 <= gamma <= 1:
+        raise MetricError(f"gamma is {gamma}, but it is a weight: choose it between 0 and 1")
+    check_settings(epsilon, cost_scale, solver)
 
 
 def learn_otce_coefficients(differences: Any, accuracies: Any) -> Coefficients:

@@ -35,9 +35,13 @@ def sources_of(pool: Pool | Sequence[Source] | str | Path) -> Pool | Sequence[So
     for source in sources:
         if isinstance(source, str | TaskName):
             raise ConfigError(f"pool: '{source}' is only a name; give the Pool, its folder, or Pool(...)['{source}']")
+        if not isinstance(source, Source) and not hasattr(source, "load_network"):
+            raise ConfigError(f"pool: holds a {type(source).__name__}; give a Pool, its folder, or a list of sources")
     return sources
 
 
 def names_of(names: str | TaskName | Iterable[str | TaskName]) -> tuple[str, ...]:
     """Names of sources or tasks as texts; a single one need not stand in a list."""
+    if not isinstance(names, Iterable | TaskName):
+        raise ConfigError(f"exclude: is a {type(names).__name__}; give names of sources")
     return (str(names),) if isinstance(names, str | TaskName) else tuple(map(str, names))

@@ -73,8 +73,8 @@ def rank_sources(
     chosen = choose_metrics(metrics)
     sampler = checked(sampler, SamplerSettings, "sampler")
     filters = None if filters is None else checked(filters, FilterSettings, "filters")
-    if seed < 0:
-        raise SamplingError(f"seed is {seed}; give 0 or more")
+    if not isinstance(seed, int) or seed < 0:
+        raise SamplingError(f"seed is {seed}; give a whole number of 0 or more")
     require_task(target)
     pool = sources_of(pool)
     exclude = names_of(exclude)
@@ -108,8 +108,13 @@ def rank_sources(
         notes=_notes(target, pool, filtered, sample, exclude),
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
-        evidence=shipped_evidence(photographs=target.kind == "photograph") if evidence is None else tuple(evidence),
+        evidence=_shipped_for(target) if evidence is None else tuple(evidence),
     )
+
+
+def _shipped_for(target: Task) -> tuple[Evidence, ...]:
+    """What studies on images of the target's kind found; none has been done on other images than these two."""
+    return () if target.kind == "image" else shipped_evidence(photographs=target.kind == "photograph")
 
 
 def _told(metric: Metric) -> str | dict[str, Any]:

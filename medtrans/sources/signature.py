@@ -101,7 +101,7 @@ class Signature:
         facts = read_document(folder, JSON_FILE)
         written = facts.get("format", kind=int)
         if written not in (_OTHERWISE_PADDED, _FORMAT):
-            raise BundleError(f"{facts.file}: format {written} is not {_FORMAT}; update medtrans")
+            raise BundleError(f"{facts.file}: format {written} is not read here (up to {_FORMAT}); update medtrans")
         arrays = _read_arrays(member(folder, ARRAYS_FILE))
         try:
             signature = cls(

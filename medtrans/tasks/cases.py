@@ -35,7 +35,7 @@ class Case:
         spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 where the unit is the pixel).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
         height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; None where it is not known.
-        kind: ``scan``, ``photograph`` or ``image``.
+        kind: ``scan``, unless whoever loads it says ``photograph`` or ``image``.
     """
 
     id: str
@@ -58,8 +58,9 @@ class Case:
             raise DataError(
                 f"case '{self.id}': {len(self.spacing_mm)} spacings for {self.label.ndim} axes; give one per axis"
             )
-        if self.kind not in get_args(Kind):
-            raise DataError(f"case '{self.id}': unknown kind '{self.kind}'; {did_you_mean(self.kind, get_args(Kind))}")
+        if str(self.kind) not in get_args(Kind):
+            known = did_you_mean(str(self.kind), get_args(Kind))
+            raise DataError(f"case '{self.id}': unknown kind '{self.kind}'; {known}")
         if not np.isfinite(self.image).all():
             raise DataError(f"case '{self.id}': image holds NaN or infinite values; repair the file or leave it out")
 

@@ -16,6 +16,9 @@ Doubles = NDArray[np.float64]
 NEAR = 0.99
 """Share of the rows, and of the columns, that the trimmed mean is over."""
 
+COINCIDING = 1e-9
+"""Share of the mean below which a trimmed mean is what rounding leaves of 0."""
+
 SCAN_SIZE = 2**22
 """Elements of the block of costs that is looked at at once."""
 
@@ -68,10 +71,11 @@ class BilinearCost:
     def trimmed_mean(self) -> float:
         """Mean over the pairs of the 99 % of rows and of columns that have the smallest radius, in closed form.
 
-        At least a millionth of the mean, since all of these may coincide.
+        The mean over all pairs where these coincide.
         """
         trimmed = self._weighted_mean(_weights_of_near(self.left_radius), _weights_of_near(self.right_radius))
-        return max(trimmed, 1e-6 * self.mean())
+        mean = self.mean()
+        return trimmed if trimmed > COINCIDING * mean else mean
 
     def _weighted_mean(self, left_weights: Doubles, right_weights: Doubles) -> float:
         left_weights, right_weights = left_weights / left_weights.sum(), right_weights / right_weights.sum()

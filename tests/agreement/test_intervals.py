@@ -105,3 +105,12 @@ def test_why_there_is_none():
     assert why_no_interval(5, 1) == "all targets share people"
     assert why_no_interval(5, 3) == "only 3 groups of targets share no people, and it takes 4"
     assert why_no_interval(5, 4) == ""
+
+
+def test_a_statistic_without_a_value_somewhere_has_no_interval() -> None:
+    def inverse(rows: np.ndarray) -> float:
+        return 1 / (1 + rows.mean()) if rows.mean() > -1 else np.nan
+
+    interval = group_interval([-1, -1, -1, 0.9], [0, 1, 2, 3], inverse)
+    assert np.isnan(interval.low)
+    assert np.isnan(interval.high)

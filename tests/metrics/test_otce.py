@@ -304,3 +304,11 @@ def test_label_distances_are_near_those_of_exact_transport_where_the_entropy_is_
     found = label_distances(*arrays, regularization=0.5)
     assert (found >= 0).all()
     assert found == pytest.approx(expected, rel=0.01, abs=0.1)
+
+
+def test_where_nearly_all_pixels_coincide_the_mean_is_the_scale() -> None:
+    features = np.zeros((1000, 8))
+    features[:8] = np.random.default_rng(0).normal(size=(8, 8))
+    labels = np.arange(1000) % 2
+    trimmed, mean = (otce_sim(features, labels, features, labels, cost_scale=scale) for scale in ("trimmed", "mean"))
+    assert trimmed == mean

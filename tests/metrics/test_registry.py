@@ -80,3 +80,8 @@ def test_one_metric_in_several_ways_of_writing() -> None:
     (alone,) = choose_metrics(("otce_sim", {"epsilon": 0.05}))
     several = choose_metrics(["h_score", alone, ("otce_sim", {"epsilon": 0.05}), "h_score", "otce_sim"])
     assert [metric.label for metric in several] == ["h_score", "otce_sim(epsilon=0.05)", "otce_sim"]
+
+
+def test_a_name_with_options_in_one_dictionary_is_taken_as_in_yaml() -> None:
+    (metric,) = choose_metrics({"name": "otce_sim", "epsilon": 0.05, "cost_scale": None})
+    assert metric.label == "otce_sim(cost_scale=None, epsilon=0.05)"

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from medtrans.config import StudyJob, differences
+from medtrans.config import SCORING, StudyJob, differences
 from medtrans.errors import StudyError
 
 
@@ -77,6 +77,11 @@ def _versions() -> dict[str, str]:
 
 
 def _check_unchanged(path: Path, identity: Mapping[str, Any], job: StudyJob) -> None:
+    if identity.get("scoring") != SCORING:
+        raise StudyError(
+            f"{path}: was scored by an older medtrans, whose scores differ from today's, so it can be read but not "
+            "continued; choose another output for a new study"
+        )
     if changes := differences(_numbered(identity), _numbered(json.loads(json.dumps(job.identity())))):
         raise StudyError(
             f"{path}: the settings changed since the study began ({changes}); "

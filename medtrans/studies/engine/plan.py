@@ -70,7 +70,7 @@ def _check_metrics(job: StudyJob) -> None:
         choose_metrics(metric_choices(job.metrics))
     except MetricError as error:
         raise ConfigError(f"metrics: {error}") from error
-    for metric in job.many_to_one.metrics if job.many_to_one else ():
+    for metric in job.many_to_one.metric_labels if job.many_to_one else ():
         if metric not in job.metric_labels:
             raise ConfigError(
                 f"many_to_one.metrics: '{metric}' is not among the metrics; {did_you_mean(metric, job.metric_labels)}"

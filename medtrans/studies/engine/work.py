@@ -113,6 +113,9 @@ def _filter(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
 def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     with clock("data"):
         source, target = _source(job, piece.sources[0]), labelled_task(job, piece.target)
+    if source.signature is not None and source.signature.is_outdated:  # training again writes that anew, and no more
+        _train(job, Piece("train", piece.sources), clock)
+        source = _source(job, source.name)
     metrics, device = choose_metrics(metric_choices(job.metrics)), str(resolve_device(job.device))
     rows: Rows = {"scores": [], "missing": []}
     for sampler in job.samplers:

@@ -51,10 +51,10 @@ def ceiling(between_seeds: float, n_seeds: int) -> float:
         n_seeds: n.
 
     Returns:
-        At most 1; 0 for noise, and by chance also below it; minus infinity at the lowest r that there can be.
+        At most 1; 0 for noise, and by chance also below it; NaN where seeds contradict each other (r at its lowest).
     """
     noise = 1 + (n_seeds - 1) * between_seeds
-    return n_seeds * between_seeds / noise if noise > 0 else float("-inf")
+    return n_seeds * between_seeds / noise if noise > 0 else float("nan")
 
 
 def ceiling_table(repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame:

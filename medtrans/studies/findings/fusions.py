@@ -61,7 +61,7 @@ def picks_by_target(results: Results, mode: str, targets: Sequence[str]) -> dict
     if settings is None:
         raise StudyError("this study fuses no sources; set many_to_one in a new study")
     truths = results.truth(mode).T
-    scores = {metric: results.scores(results.samplers[0], metric).T for metric in settings.metrics}
+    scores = {metric: results.scores(results.samplers[0], metric).T for metric in settings.metric_labels}
     found = {}
     for target in targets:
         truth = truths[target].dropna()

@@ -99,6 +99,14 @@ def test_settings_that_this_version_does_not_know(tiny_job: StudyJob) -> None:
 # Files that are no study, and locks
 
 
+def test_a_study_that_an_older_medtrans_scored_is_read_but_not_continued(tiny_job: StudyJob) -> None:
+    Store.open(tiny_job.store_path, tiny_job).close()
+    execute(tiny_job.store_path, "UPDATE study SET identity = json_remove(identity, '$.scoring')")
+    assert "was scored by an older medtrans" in refused(tiny_job.store_path, tiny_job)
+    with Store.read(tiny_job.store_path) as store:
+        assert store.job == tiny_job
+
+
 def execute(path: Path, *statements: str) -> None:
     connection = sqlite3.connect(path)
     for statement in statements:

@@ -127,6 +127,16 @@ def test_filters_leave_out_what_could_not_be_trained(root: Path, tmp_path: Path)
     assert [row[2] for row in found] == [ONE]
 
 
+def test_an_outdated_signature_is_written_anew_before_a_source_is_scored(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "pool", tmp_path / "pool")
+    file = tmp_path / "pool" / ONE / "signature" / "signature.json"
+    file.write_text(file.read_text().replace('"format": 2', '"format": 1'))
+    piece = Piece("score", (ONE,), TARGET)
+    found = rows(a_job(root, pool=str(tmp_path / "pool")), piece)
+    assert found == rows(a_job(root), piece)
+    assert '"format": 2' in file.read_text()
+
+
 def test_a_metric_with_options_is_kept_under_its_label(root: Path) -> None:
     sharp = {"name": "otce_sim", "epsilon": 0.01}
     found = rows(a_job(root, metrics=["otce_sim", sharp]), Piece("score", (ONE,), TARGET))["scores"]
