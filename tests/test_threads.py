@@ -235,7 +235,8 @@ def test_the_last_of_overlapping_callers_gives_the_threads_back() -> None:
         assert blas_threads() == {2}
 
 
-def test_limits_of_both_kinds_that_overlap_give_the_numbers_of_before_back() -> None:
+def test_limits_of_both_kinds_that_overlap_give_the_numbers_of_before_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medtrans.threads._process", _Process())  # whatever limits other tests left in force
     with threadpool_limits(2, user_api="blas"):
         for first_leaves_first in (True, False):
             give_back, blas = limit_threads(1), one_blas_thread()
