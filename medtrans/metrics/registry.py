@@ -86,21 +86,23 @@ class Metric:
     def _check_kind(self, option: str, value: object) -> None:
         """Raise MetricError where a value is of another kind than the option's default."""
         default = self._defaults[option]
-        kinds, wanted = (str | None, "a text") if isinstance(default, str) else (float | int, "a number")
         if isinstance(default, bool):
-            kinds, wanted = bool, "true or false"
-        fits = isinstance(value, kinds) and (isinstance(default, bool) or not isinstance(value, bool))
-        if default is None:
-            fits = isinstance(value, str | int | float | None)
-            wanted = "a number or a text"
+            fits, wanted = isinstance(value, bool), "true or false"
+        elif isinstance(default, str):
+            fits, wanted = isinstance(value, str | None), "a text"
+        elif default is None:
+            fits, wanted = isinstance(value, str | int | float | None), "a number or a text"
+        else:
+            fits, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
         if not fits:
             raise MetricError(f"metric '{self.name}': option '{option}' is {value!r}; give {wanted}")
 
     @property
     def _defaults(self) -> dict[str, Any]:
         """The options with their defaults."""
-        parameters = inspect.signature(self.function).parameters
-        return {name: parameters[name].default for name in self.option_names}
+        parameters = inspect.signature(self.function).parameters.values()
+        options = [it for it in parameters if it.default is not it.empty and it.name not in (*ARRAY_NAMES, "rng")]
+        return {it.name: it.default for it in options}
 
     @property
     def label(self) -> str:
@@ -110,9 +112,7 @@ class Metric:
     @property
     def option_names(self) -> tuple[str, ...]:
         """Names of the options that it has; a random generator is none."""
-        parameters = inspect.signature(self.function).parameters.values()
-        with_default = [it.name for it in parameters if it.default is not inspect.Parameter.empty]
-        return tuple(name for name in with_default if name not in (*ARRAY_NAMES, "rng"))
+        return tuple(self._defaults)
 
     def with_options(self, options: Mapping[str, Option]) -> Metric:
         """The metric with other options than the defaults; MetricError for one that it does not have."""
