@@ -62,6 +62,7 @@ class DataSettings(Settings):
     root: AnyPath
     cases: tuple[str, ...] | None = None  # None: every labelled case
     n_cases: Count | None = None  # how many of these, evenly spaced in their order; None: all
+    draw: Count = 1  # which n_cases of them: draw 2 takes the next case after each of draw 1, and so on
     slices: Count | tuple[int, ...] | None = None  # 2D only: how many, or which, slices a case has labels on
     partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
 

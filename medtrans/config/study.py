@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medtrans.config.layouts import layout_named
 from medtrans.config.settings import (
@@ -26,10 +27,10 @@ from medtrans.config.settings import (
     expand_braces,
 )
 from medtrans.errors import ConfigError
-from medtrans.tasks import ARCHITECTURE, TaskName, metric_label
+from medtrans.tasks import ARCHITECTURE, DRAW, TaskName, metric_label
 
-SCORING = 2
-"""Raised whenever the same settings give other scores; 2: scoring pads as training does, OTCE has a trimmed scale."""
+SCORING = 3
+"""Raised whenever the same settings give other results; 3: transfer is judged on other people where there are any."""
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 
@@ -60,8 +61,29 @@ class SourceGroup(TaskGroup):
 class TargetGroup(TaskGroup):
     """Targets: ``data`` are the few labelled cases, on others it is tested what transfer gives."""
 
-    # None: of slices, those of the labelled subjects without labels; otherwise the cases that data.n_cases leaves
-    test_cases: Names | None = None
+    draws: Count = 1  # how often the labelled cases are drawn anew, data.n_cases of them; each is a target of its own
+    test_cases: Names | None = None  # None: other people, where there are any; see studies.engine.judged
+    test_slices: Count | None = None  # 2D only: of each test case, as many evenly spaced ones; None: all
+
+    @model_validator(mode="after")
+    def _draws_of_some(self) -> TargetGroup:
+        if self.draws > 1 and self.data.n_cases is None:
+            raise ValueError("draws: every draw would label the same cases; say how many with data.n_cases")
+        if self.draws > 1 and self.data.draw > 1:
+            raise ValueError("draws: counts from the first one; leave data.draw out")
+        return self
+
+    def names(self) -> list[str]:
+        """The targets in order: every task; with several draws once for each, as ``open-ms/T1/GM#2``."""
+        return [name for name, _ in self.by_draw()]
+
+    def by_draw(self) -> list[tuple[str, TargetGroup]]:
+        """By name of the target, the group with the data of its draw."""
+        if self.draws == 1:
+            return [(task, self) for task in super().names()]
+        drawn = [(k, self.data.model_copy(update={"draw": k})) for k in range(1, self.draws + 1)]
+        alone = [(k, self.model_copy(update={"draws": 1, "data": data})) for k, data in drawn]
+        return [(f"{task}{DRAW}{k}", group) for task in super().names() for k, group in alone]
 
 
 class TransferSettings(Settings):
@@ -150,7 +172,7 @@ class StudyJob(Settings):
 
     def source_groups(self) -> dict[str, SourceGroup]:
         """The group of each source, by name, in order; ConfigError for a name that comes twice."""
-        return _by_name(self.sources, "sources")
+        return _by_name([(name, group) for group in self.sources for name in group.names()], "sources")
 
     def network_of(self, source: str) -> NetworkSettings:
         """The network that a source is trained with."""
@@ -160,7 +182,7 @@ class StudyJob(Settings):
 
     def target_groups(self) -> dict[str, TargetGroup]:
         """The group of each target, by name, in order; ConfigError for a name that comes twice."""
-        return _by_name(self.targets, "targets")
+        return _by_name([pair for group in self.targets for pair in group.by_draw()], "targets")
 
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values: not where files lie, nor where the pieces run.
@@ -180,11 +202,13 @@ def _labels(metrics: Metrics) -> tuple[str, ...]:
     return tuple(it if isinstance(it, str) else metric_label(it.name, it.options) for it in metrics)
 
 
-def _by_name(groups: tuple[Any, ...], what: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for group in groups:
-        for name in group.names():
-            if name in found:
-                raise ConfigError(f"{what}: '{name}' is there twice; name each once")
-            found[name] = group
+Group = TypeVar("Group", bound=TaskGroup)
+
+
+def _by_name(named: Sequence[tuple[str, Group]], what: str) -> dict[str, Group]:
+    found: dict[str, Group] = {}
+    for name, group in named:
+        if name in found:
+            raise ConfigError(f"{what}: '{name}' is there twice; name each once")
+        found[name] = group
     return found

@@ -25,6 +25,7 @@ def load_task(
     *,
     cases: str | Sequence[str] | None = None,
     n_cases: int | None = None,
+    draw: int = 1,
     format: str | None = None,
     slices: int | Sequence[int] | None = None,
     preprocessing: PreprocessingSettings | Mapping[str, Any] = _AS_IN_FILE,
@@ -35,9 +36,10 @@ def load_task(
     ``name`` is ``domain/modality/structure``; structures joined by ``+`` become the classes 1.. in that order, and must
     not overlap. The structure that stands for all classes of street scenes (``19-classes``) has no background: its
     classes are 0.. . ``cases`` are ids (None: every labelled case), ``n_cases`` how many of them to take, evenly spaced
-    in their order. ``slices``, for two dimensions: how many slices of each volume to take, at equal steps of the
-    structure's cumulative area, or their indices along the last axis after reorientation (None: every slice that holds
-    brain). ``format`` and ``partition_file``: see ``open_dataset``.
+    in their order, and ``draw`` which: 2 takes the next case after each of draw 1, and so on. ``slices``, for two
+    dimensions: how many slices of each volume to take, at equal steps of the structure's cumulative area, or their
+    indices along the last axis after reorientation (None: every slice that holds brain). ``format`` and
+    ``partition_file``: see ``open_dataset``.
 
     Raises DataError, one line, for whatever is wrong with the files; ConfigError for settings that make no sense.
 
@@ -48,7 +50,7 @@ def load_task(
     _check_settings(files, slices, preprocessing)
     classes = Classes.of(files, task_name.structure)
     ids = [cases] if isinstance(cases, str) else cases
-    chosen, choice = _evenly_spaced(files.choose(ids, classes.label_maps), n_cases)
+    chosen, choice = _drawn(files.choose(ids, classes.label_maps), n_cases, draw)
     if files.photographs:
         loaded, found = read_photographs(files, chosen, task_name.modality, classes, preprocessing)
     else:
@@ -66,6 +68,7 @@ def load_task_from(
         settings.root,
         cases=settings.cases,
         n_cases=settings.n_cases,
+        draw=settings.draw,
         format=settings.format,
         slices=settings.slices,
         preprocessing=preprocessing,
@@ -76,12 +79,14 @@ def load_task_from(
 def case_subjects(name: str | TaskName, settings: DataSettings) -> dict[str, str]:
     """Who the cases that ``load_task_from`` would load show, by id, from the list of files alone. Raises as it does.
 
-    That is the case itself, or the video that it is a frame of.
+    That is the case itself, or the video that it is a frame of. Where no cases are named, those without an image of the
+    task's modality are left out.
     """
     task_name = _parsed(name)
     files = open_dataset(task_name.domain, settings.root, settings.format, settings.partition_file)
     labelled = files.choose(settings.cases, Classes.of(files, task_name.structure).label_maps)
-    return {case.id: case.video or case.id for case in _evenly_spaced(labelled, settings.n_cases)[0]}
+    chosen, _ = _drawn(labelled, settings.n_cases, settings.draw)
+    return {case.id: case.video or case.id for case in chosen if settings.cases or task_name.modality in case.images}
 
 
 def _parsed(name: str | TaskName) -> TaskName:
@@ -104,13 +109,22 @@ def _check_settings(files: Dataset, slices: int | Sequence[int] | None, settings
         raise ConfigError("photographs have no slices; leave them out, or set n_cases to take fewer images")
 
 
-def _evenly_spaced(cases: list[CaseFiles], n: int | None) -> tuple[list[CaseFiles], list[str]]:
-    """The middle ones of n equal parts of the list, and a note."""
+def _drawn(cases: list[CaseFiles], n: int | None, draw: int) -> tuple[list[CaseFiles], list[str]]:
+    """The middle ones of n equal parts of the list, each ``draw - 1`` places further on; and a note."""
     if n is None:
         return cases, []
     if n < 1:
         raise ConfigError(f"n_cases: {n} is not a number of cases; ask for at least one")
-    if n >= len(cases):
+    if draw < 1:
+        raise ConfigError(f"draw: {draw} is not the number of a draw; count from 1")
+    if n >= len(cases) and draw == 1:
         return cases, [f"{n} cases asked for, but there are only {len(cases)}."] if n > len(cases) else []
-    chosen = ((np.arange(n) + 0.5) / n * len(cases)).astype(int)
-    return [cases[i] for i in chosen], [f"{n} of {len(cases)} cases were taken, evenly spaced in their order."]
+    middle = ((np.arange(n) + 0.5) / n * len(cases)).astype(int)
+    draws = [frozenset((middle + k) % len(cases)) for k in range(draw)]
+    if draws[-1] in draws[:-1]:
+        raise ConfigError(
+            f"draw {draw} of {n} out of {len(cases)} cases repeats draw {draws.index(draws[-1]) + 1}; ask for fewer "
+            "draws, or give more cases"
+        )
+    which = "evenly spaced in their order" + (f", draw {draw}" if draw > 1 else "")
+    return [cases[i] for i in sorted(draws[-1])], [f"{n} of {len(cases)} cases were taken, {which}."]

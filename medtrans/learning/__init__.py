@@ -10,7 +10,7 @@ from medtrans.learning.evaluate import (
     segmentation_accuracy,
 )
 from medtrans.learning.loop import Descent
-from medtrans.learning.measures import Accuracy, accuracy_of_labels
+from medtrans.learning.measures import Accuracy, Table, accuracy_of_labels, accuracy_of_tables, subject_tables
 from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
 from medtrans.learning.transfer.fine_tune import fine_tune, train_head, with_head
 from medtrans.learning.transfer.fusion import FusedNetwork, average_predictions, fuse_heads
@@ -21,7 +21,9 @@ __all__ = [
     "Descent",
     "FusedNetwork",
     "Progress",
+    "Table",
     "accuracy_of_labels",
+    "accuracy_of_tables",
     "average_predictions",
     "definition_for",
     "dice_score",
@@ -32,6 +34,7 @@ __all__ = [
     "predict_labels",
     "predict_outputs",
     "segmentation_accuracy",
+    "subject_tables",
     "train_head",
     "train_network",
     "train_source",

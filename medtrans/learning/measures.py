@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,10 +45,20 @@ def accuracy_of_labels(
     Raises:
         DataError: no subject has any of the classes.
     """
+    return accuracy_of_tables(subject_tables(cases, predicted, n_classes), has_background=has_background)
+
+
+def subject_tables(cases: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], n_classes: int) -> dict[str, Table]:
+    """The `confusion_table` of each subject, over all of its cases; predicted label maps are in the order of these."""
     tables: dict[str, Table] = {}
     for case, labels in zip(cases, predicted, strict=True):
         table = confusion_table(case.label, labels, n_classes)
         tables[case.subject] = tables[case.subject] + table if case.subject in tables else table
+    return tables
+
+
+def accuracy_of_tables(tables: Mapping[str, Table], *, has_background: bool) -> Accuracy:
+    """`accuracy_of_labels` from `subject_tables`; of one subject, what it adds to them. Raises as it does."""
     pooled, first = np.sum(list(tables.values()), axis=0), int(has_background)
     if not pooled[first:].any():
         raise DataError(f"accuracy: none of the {len(tables)} subjects shows the structure; add one that does")

@@ -14,15 +14,19 @@ from medtrans.sampling.candidates import (
 )
 from medtrans.sampling.edges import edge_distance_mm
 from medtrans.sampling.pixels import Kind, PixelSample, sample_pixels
+from medtrans.sampling.whole import WHOLE_PIXELS, WholeImages, whole_images
 
 __all__ = [
+    "WHOLE_PIXELS",
     "Candidates",
     "Kind",
     "PixelSample",
     "Weighting",
+    "WholeImages",
     "boundary_candidates",
     "edge_distance_mm",
     "outside_candidates",
     "sample_pixels",
     "uniform_candidates",
+    "whole_images",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Kind, Task, is_structure
-from medtrans.tasks.names import ARCHITECTURE, RGB, TaskName, canonical_modality, metric_label
+from medtrans.tasks.names import ARCHITECTURE, DRAW, RGB, TaskName, canonical_modality, metric_label
 
 __all__ = [
     "ARCHITECTURE",
     "BACKGROUND",
+    "DRAW",
     "IGNORE_LABEL",
     "RGB",
     "Case",

@@ -13,6 +13,9 @@ RGB = "RGB"
 ARCHITECTURE = "@"
 """Between the task and the architecture in the name of a source, where several are trained for one task."""
 
+DRAW = "#"
+"""Between the task and a number in the name of a target of a study that draws its labelled people several times."""
+
 _SYNONYMS = {  # in lower case, without separators
     "T1": ("t1", "t1n", "t1w"),
     "T1CE": ("t1ce", "t1c", "t1gd", "t1post"),
@@ -37,10 +40,9 @@ class TaskName:
     @classmethod
     def parse(cls, text: str) -> TaskName:
         """Read ``domain/modality/structure``; raises ConfigError for anything else."""
-        if ARCHITECTURE in text:
-            raise ConfigError(
-                f"task '{text}': '{ARCHITECTURE}' stands between a task and the architecture of a source; rename it"
-            )
+        for sign, meaning in ((ARCHITECTURE, "the architecture of a source"), (DRAW, "the number of a draw")):
+            if sign in text:
+                raise ConfigError(f"task '{text}': '{sign}' stands between a task and {meaning}; rename it")
         parts = text.split("/")
         if len(parts) != 3 or not all(parts):
             raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
@@ -56,6 +58,15 @@ class TaskName:
         'gta5/RGB/road+car'
         """
         return cls.parse(name.partition(ARCHITECTURE)[0])
+
+    @classmethod
+    def of_target(cls, name: str) -> TaskName:
+        """The task of a target of a study, whose name may end with ``#`` and the number of a draw.
+
+        >>> str(TaskName.of_target("a/T1/GM#2"))
+        'a/T1/GM'
+        """
+        return cls.parse(name.partition(DRAW)[0])
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.modality}/{self.structure}"

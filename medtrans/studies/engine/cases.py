@@ -6,6 +6,7 @@ A process keeps those of the targets it worked on last, as pieces come ordered b
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import groupby
 from threading import RLock
 
 import numpy as np
@@ -14,6 +15,7 @@ from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
 from medtrans.sampling import PixelSample, sample_pixels
+from medtrans.studies.engine.judged import cases_of, judged_cases
 from medtrans.tasks import Case, Task, TaskName, is_structure
 
 _TARGETS = 4  # kept at a time; a piece needs one, and threads may work on neighbouring ones
@@ -33,17 +35,22 @@ def labelled_task(job: StudyJob, target: str) -> Task:
 
 
 def held_out_cases(job: StudyJob, target: str) -> tuple[Case, ...]:
-    """The cases on which transfer to a target is judged; none of them is a labelled one.
+    """The cases on which transfer to a target is judged (see ``judged_cases``); none of them is a labelled one.
 
-    They are the group's ``test_cases``, all slices of them. Where it names none: of slices, those that hold brain of
-    the labelled subjects; of photographs and volumes, the cases that ``n_cases`` leaves.
+    Of slices, all that hold brain, or as many evenly spaced ones of each volume as ``test_slices`` says.
 
     Raises:
         ConfigError: every case or slice is labelled.
         DataError: no test case shows the structure, or a file is wrong.
     """
     with _ONE_AT_A_TIME:
-        return _unlabelled(target, job.target_groups()[target], job.preprocessing)
+        group = job.target_groups()[target]
+        _labelled(target, group.data, job.preprocessing)  # what is wrong with these is told first
+        try:
+            ids = group.test_cases or tuple(case for *_, case in judged_cases(job, target, _listed))
+        except (ConfigError, DataError) as error:
+            raise _in_test_cases(target, error) from error
+        return _unlabelled(target, group, ids, job.preprocessing)
 
 
 def sampled_pixels(job: StudyJob, target: str, sampler: str) -> PixelSample:
@@ -56,33 +63,53 @@ def sampled_pixels(job: StudyJob, target: str, sampler: str) -> PixelSample:
         return _sampled(target, data, job.preprocessing, job.samplers[sampler], job.seed)
 
 
+_listed = lru_cache(maxsize=8 * _TARGETS)(cases_of)
+
+
 @lru_cache(maxsize=_TARGETS)
 def _labelled(target: str, data: DataSettings, preprocessing: PreprocessingSettings) -> Task:
-    return load_task_from(target, data, preprocessing)
+    return load_task_from(TaskName.of_target(target), data, preprocessing)
 
 
 @lru_cache(maxsize=_TARGETS)
-def _unlabelled(target: str, group: TargetGroup, preprocessing: PreprocessingSettings) -> tuple[Case, ...]:
+def _unlabelled(
+    target: str, group: TargetGroup, ids: tuple[str, ...], preprocessing: PreprocessingSettings
+) -> tuple[Case, ...]:
     task = _labelled(target, group.data, preprocessing)
     of_slices = task.kind == "scan" and task.ndim == 2
-    try:
-        everything = load_task_from(target, judging_data(group, task.subjects, of_slices), preprocessing).cases
-    except (ConfigError, DataError) as error:
-        raise type(error)(f"target '{target}', test cases: {error}") from error
-    labelled = {case.id for case in task.cases}
-    rest = tuple(case for case in everything if case.id not in labelled)
+    if group.test_slices is not None and not of_slices:
+        raise ConfigError(f"target '{target}': test_slices is for slices of scans; leave it out")
+    rest: tuple[Case, ...] = ()
+    if ids:
+        data = group.data.model_copy(update={"cases": ids, "slices": None, "n_cases": None, "draw": 1})
+        try:
+            everything = load_task_from(TaskName.of_target(target), data, preprocessing).cases
+        except (ConfigError, DataError) as error:
+            raise _in_test_cases(target, error) from error
+        labelled = {case.id for case in task.cases}
+        rest = tuple(case for case in everything if case.id not in labelled)
     if not rest:
         what = "slice" if of_slices else "case"
         raise ConfigError(f"target '{target}': every {what} is labelled, none is left to test on; give test_cases")
+    if group.test_slices is not None:
+        rest = _evenly_spaced(rest, group.test_slices)
     if not any(is_structure(case.label, has_background=task.has_background).any() for case in rest):
         raise DataError(f"target '{target}': none of its test cases shows the structure; choose other test_cases")
     return rest
 
 
-def judging_data(group: TargetGroup, labelled: tuple[str, ...], of_slices: bool) -> DataSettings:
-    """The cases among which those to judge on are; ``labelled`` are the subjects that have labels."""
-    others = labelled if of_slices and group.data.n_cases else group.data.cases
-    return group.data.model_copy(update={"cases": group.test_cases or others, "slices": None, "n_cases": None})
+def _in_test_cases(target: str, error: ConfigError | DataError) -> ConfigError | DataError:
+    return type(error)(f"target '{target}', test cases: {error}")
+
+
+def _evenly_spaced(slices: tuple[Case, ...], n: int) -> tuple[Case, ...]:
+    """Of each subject the middle ones of n equal parts of its slices; all where there are no more than n."""
+    chosen: list[Case] = []
+    for _, of_subject in groupby(slices, key=lambda case: case.subject):
+        stack = list(of_subject)
+        parts = min(n, len(stack))
+        chosen += [stack[(2 * i + 1) * len(stack) // (2 * parts)] for i in range(parts)]
+    return tuple(chosen)
 
 
 @lru_cache(maxsize=_TARGETS * _SAMPLERS)

@@ -1,8 +1,8 @@
-"""Which cases, and so which people, transfer to a target is judged on: from lists of files, without images."""
+"""Who transfer to a target is judged on, and who is labelled there: from lists of files, without images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -10,13 +10,25 @@ from pathlib import Path
 from medtrans.config import DataSettings, StudyJob
 from medtrans.data import case_subjects
 from medtrans.errors import MedtransError
-from medtrans.studies.engine.cases import judging_data
+from medtrans.tasks import TaskName
 
 CaseKey = tuple[str, Path, str]
 """Format, folder and id: the same case, whatever task it is read for."""
 
 Cases = dict[CaseKey, str]
-"""By case, who it shows: format, folder and subject, as subjects of two data sets are different people."""
+"""By case, who it shows; see `person`, as subjects of two data sets are different people."""
+
+Lister = Callable[[str, DataSettings], Cases]
+"""The cases of a task that its data settings name."""
+
+
+def person(data: DataSettings, subject: str) -> str:
+    """Who a subject of a data set is: format, folder and subject.
+
+    >>> person(DataSettings(format="folder", root="/data/site-a"), "sub-01")
+    'folder:/data/site-a:sub-01'
+    """
+    return f"{data.format}:{data.root.resolve()}:{subject}"
 
 
 def judged_people(job: StudyJob) -> dict[str, frozenset[str]]:
@@ -26,22 +38,62 @@ def judged_people(job: StudyJob) -> dict[str, frozenset[str]]:
     return {target: people for target, people in judged.items() if people}
 
 
-def judged_cases(job: StudyJob, target: str, listed: Callable[[str, DataSettings], Cases]) -> Cases:
-    """Those of ``held_out_cases``, by way of `listed_cases`; of slices, their volumes."""
-    group = job.target_groups()[target]
+def labelled_people(job: StudyJob) -> dict[str, frozenset[str]]:
+    """Who is labelled for each target of a study; a target whose files cannot be listed is left out."""
+    listed = cache(listed_cases)
+    labelled = {
+        target: frozenset(listed(str(TaskName.of_target(target)), group.data).values())
+        for target, group in job.target_groups().items()
+    }
+    return {target: people for target, people in labelled.items() if people}
+
+
+def judged_cases(job: StudyJob, target: str, listed: Lister) -> Cases:
+    """The cases on which transfer to a target is judged; of slices, their volumes. None where every case is labelled.
+
+    They are the group's ``test_cases``. Where it names none, of scans those of other people than the labelled ones:
+    the group's cases that ``n_cases`` leaves; else all others of the data set that no source of the study was trained
+    on; else, of slices, the labelled volumes, whose other slices are judged on. Of photographs they are the cases that
+    ``n_cases`` leaves.
+    """
+    group, task = job.target_groups()[target], str(TaskName.of_target(target))
     of_slices = job.preprocessing.dimensions == 2 and not job.photographs
-    labelled = listed(target, group.data)
-    subjects = tuple(sorted(case for *_, case in labelled))
-    judged = listed(target, judging_data(group, subjects, of_slices))
-    if of_slices and group.data.slices is not None:  # other slices of a labelled volume are judged on
-        return judged
-    return {case: person for case, person in judged.items() if case not in labelled}
+    labelled = listed(task, group.data)
+    if group.test_cases:
+        named = listed(task, _all_of(group.data, group.test_cases))
+        return named if of_slices and group.data.slices is not None else _without(named, labelled)
+    left = _without(listed(task, _all_of(group.data, group.data.cases)), labelled)
+    if left or job.photographs:
+        return left
+    others = _without(listed(task, _all_of(group.data, None)), labelled | _learnt(job, group.data))
+    return others or (labelled if of_slices else {})
 
 
 def listed_cases(task: str, data: DataSettings) -> Cases:
     """The cases of a task; none where its files cannot be listed: its own pieces will say what is wrong with them."""
     with suppress(MedtransError):
-        root = data.root.resolve()
-        subjects = case_subjects(task, data)
-        return {(data.format, root, case): f"{data.format}:{root}:{who}" for case, who in subjects.items()}
+        return cases_of(task, data)
     return {}
+
+
+def cases_of(task: str, data: DataSettings) -> Cases:
+    """The cases of a task; raises as ``case_subjects``."""
+    root = data.root.resolve()
+    return {(data.format, root, case): person(data, who) for case, who in case_subjects(task, data).items()}
+
+
+def _all_of(data: DataSettings, cases: tuple[str, ...] | None) -> DataSettings:
+    return data.model_copy(update={"cases": cases, "slices": None, "n_cases": None, "draw": 1})
+
+
+def _without(cases: Cases, others: Mapping[CaseKey, str]) -> Cases:
+    return {case: who for case, who in cases.items() if case not in others}
+
+
+def _learnt(job: StudyJob, data: DataSettings) -> Cases:
+    """The cases of a data set that sources of the study are trained on."""
+    learnt: Cases = {}
+    for group in job.sources:
+        if (group.data.format, group.data.root.resolve()) == (data.format, data.root.resolve()):
+            learnt |= listed_cases(str(TaskName.of_source(group.names()[0])), group.data)
+    return learnt

@@ -24,7 +24,8 @@ def plan(job: StudyJob) -> list[list[Piece]]:
 
 def candidates(job: StudyJob, target: str) -> list[str]:
     """Names of the sources that may be transferred to a target, in order: its own task's only with ``same_task``."""
-    return [source for source in job.source_groups() if job.same_task or str(TaskName.of_source(source)) != target]
+    task = TaskName.of_target(target)
+    return [source for source in job.source_groups() if job.same_task or TaskName.of_source(source) != task]
 
 
 def _pieces_for(job: StudyJob, target: str) -> list[Piece]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from medtrans.config import StudyJob
 from medtrans.errors import MedtransError, StudyError
-from medtrans.studies.engine.judged import judged_people
+from medtrans.studies.engine.judged import judged_people, labelled_people
 from medtrans.studies.engine.overlap import warn_of_overlap
 from medtrans.studies.engine.pieces import Outcome, Piece
 from medtrans.studies.engine.plan import plan
@@ -92,7 +92,8 @@ def run_study(
             workers = workers_for(job.executor)
             stack.callback(workers.close)
         store = stack.enter_context(Store.open(job.store_path, job))
-        store.record_people(judged_people(job))
+        store.record_people("people", judged_people(job))
+        store.record_people("labelled", labelled_people(job))
         tally = Tally(job, (piece for wave in waves for piece in wave))
         run = _Run(job, store, workers, tally, progress, work or _work)
         stack.callback(run.end)

@@ -26,17 +26,21 @@ TABLES: dict[str, tuple[str, ...]] = {
     "missing": ("target", "source", "sampler", "metric", "reason"),
     "transfers": ("target", "source", "mode", "seed", *MEASURE_NAMES),
     "fusions": ("target", "sources", "mode", "seed", *MEASURE_NAMES),
+    "by_person": ("target", "source", "mode", "seed", "person", *MEASURE_NAMES),
 }
 """Columns of the results, in order.
 
 ``sources``: accuracy of a source on its own training cases, NaN where unknown, by every measure. ``candidates``: what
 each filter says about each candidate. ``scores``: one value per repetition; ``missing``: those that cannot be had, and
 why. ``transfers``: accuracy on the target's test cases; source "" for mode scratch. ``fusions``: the sources' sorted
-names joined by " + ".
+names joined by " + ". ``by_person``: accuracy of a transfer on each judged person who shows the structure, alone.
 """
 
+PEOPLE_TABLES = ("people", "labelled")
+"""Who each target is judged on, and who is labelled for it. Stores of earlier versions lack these and by_person."""
+
 PEOPLE = ("target", "person")
-"""Columns of the table of who each target is judged on (see ``people``). Stores of earlier versions lack the table."""
+"""Columns of both."""
 
 PIECES = ("key", "kind", "status", "error", "seconds", "parts", "attempts", "finished")
 """Columns of the pieces that were tried: status ``done`` or ``failed``, ``parts`` as JSON, ``finished`` in UTC."""
@@ -56,7 +60,7 @@ _PIECES = """CREATE TABLE pieces (
     status TEXT NOT NULL CHECK (status IN ('done', 'failed')), error TEXT NOT NULL, seconds REAL NOT NULL,
     parts TEXT NOT NULL, attempts INTEGER NOT NULL, finished TEXT NOT NULL
 )"""
-_PEOPLE = "CREATE TABLE IF NOT EXISTS people (target TEXT, person TEXT, PRIMARY KEY (target, person)) WITHOUT ROWID"
+_PEOPLE = "CREATE TABLE IF NOT EXISTS {} (target TEXT, person TEXT, PRIMARY KEY (target, person)) WITHOUT ROWID"
 _RUNNING = "CREATE TABLE running (worker INTEGER PRIMARY KEY, key TEXT NOT NULL, started REAL NOT NULL)"
 
 TRIED = """INSERT INTO pieces (key, kind, status, error, seconds, parts, attempts, finished)
@@ -68,8 +72,8 @@ WHERE status = 'failed' OR excluded.status = 'done'"""
 
 
 def columns_of(table: str) -> tuple[str, ...]:
-    """Of a table of results, of "people" or of "pieces", in order."""
-    return {"people": PEOPLE, "pieces": PIECES, **TABLES}[table]
+    """Of a table of results, of people or of "pieces", in order."""
+    return {**dict.fromkeys(PEOPLE_TABLES, PEOPLE), "pieces": PIECES, **TABLES}[table]
 
 
 def identifying(table: str) -> tuple[str, ...]:
@@ -93,17 +97,18 @@ def create(connection: sqlite3.Connection) -> None:
 
 
 def create_people(connection: sqlite3.Connection) -> None:
-    """Make the table of people where it is missing; inside a transaction of the caller's."""
-    connection.execute(_PEOPLE)
+    """Make the tables of people where they are missing; inside a transaction of the caller's."""
+    for table in PEOPLE_TABLES:
+        connection.execute(_PEOPLE.format(table))
 
 
-def has_people(connection: sqlite3.Connection) -> bool:
-    """Whether the file has a table of people."""
-    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'people'").fetchone()[0])
+def has_table(connection: sqlite3.Connection, table: str) -> bool:
+    """Whether the file has a table of that name."""
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0])
 
 
 def select(table: str) -> str:
-    """All rows of a table of results, of "people" or of "pieces", sorted by what they are about."""
+    """All rows of a table of results, of people or of "pieces", sorted by what they are about."""
     return f"SELECT {_listed(columns_of(table))} FROM {table} ORDER BY {_listed(identifying(table))}"  # noqa: S608 - our names
 
 
@@ -115,6 +120,16 @@ def delete(table: str) -> str:
 def insert(table: str) -> str:
     """One row of a table of results; takes its columns, then the piece's id."""
     return f"INSERT INTO {table} VALUES ({', '.join('?' * (len(TABLES[table]) + 1))})"  # noqa: S608 - our names
+
+
+def delete_people(table: str) -> str:
+    """Who belonged to a target; takes its name."""
+    return f"DELETE FROM {table} WHERE target = ?"  # noqa: S608 - our names
+
+
+def insert_person(table: str) -> str:
+    """Takes the target's name and the person."""
+    return f"INSERT INTO {table} VALUES (?, ?)"  # noqa: S608 - our names
 
 
 def is_empty(connection: sqlite3.Connection) -> bool:

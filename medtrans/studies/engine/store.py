@@ -20,7 +20,7 @@ from medtrans.errors import StudyError
 from medtrans.studies.engine import schema
 from medtrans.studies.engine.header import now, read_header, update_header, write_header
 from medtrans.studies.engine.pieces import Outcome, Piece
-from medtrans.studies.engine.schema import SCHEMA_VERSION, TABLES
+from medtrans.studies.engine.schema import PEOPLE_TABLES, SCHEMA_VERSION, TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Store"]
 
@@ -130,12 +130,15 @@ class Store:
         with self._transaction() as connection:
             _tried(connection, piece, "failed", error, seconds, {})
 
-    def record_people(self, judged_on: Mapping[str, Collection[str]]) -> None:
-        """Note who each target is judged on, in place of what was noted before; of other targets that stays."""
+    def record_people(self, table: str, by_target: Mapping[str, Collection[str]]) -> None:
+        """Note who belongs to each target, in place of what was noted before; of other targets that stays.
+
+        The table is one of ``PEOPLE_TABLES``: "people" are those that a target is judged on, "labelled" those labelled.
+        """
         with self._transaction() as connection:
-            for target, people in judged_on.items():
-                connection.execute("DELETE FROM people WHERE target = ?", (target,))
-                connection.executemany("INSERT INTO people VALUES (?, ?)", [(target, person) for person in people])
+            for target, people in by_target.items():
+                connection.execute(schema.delete_people(table), (target,))
+                connection.executemany(schema.insert_person(table), [(target, person) for person in people])
 
     def start(self, worker: int, piece: Piece) -> None:
         """Tell readers what a worker is at."""
@@ -166,18 +169,21 @@ class Store:
             return bool(self.running())
 
     def frame(self, table: str) -> pd.DataFrame:
-        """One table of results, "people" or "pieces", with typed columns; sorted by what its rows are about."""
+        """One table of results, of people or "pieces", with typed columns; sorted by what its rows are about.
+
+        Of a table that an earlier version did not write, no rows.
+        """
         columns = schema.columns_of(table)
-        known = table != "people" or schema.has_people(self._connection)
+        known = schema.has_table(self._connection, table)
         frame = pd.DataFrame(self._rows(schema.select(table)) if known else [], columns=list(columns))
         return frame.astype({column: schema.DTYPES[column] for column in columns if column in schema.DTYPES})
 
     def frames(self) -> dict[str, pd.DataFrame]:
-        """All tables of results, "people" and "pieces", as they were at one moment."""
+        """All tables of results, those of people and "pieces", as they were at one moment."""
         with schema.explained(self.path):
             self._connection.execute("BEGIN")
             try:
-                return {table: self.frame(table) for table in (*TABLES, "people", "pieces")}
+                return {table: self.frame(table) for table in (*TABLES, *PEOPLE_TABLES, "pieces")}
             finally:
                 self._connection.rollback()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,13 +17,14 @@ from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, Training
 from medtrans.errors import StudyError
 from medtrans.learning import (
     Accuracy,
-    accuracy_of_labels,
+    accuracy_of_tables,
     average_predictions,
     definition_for,
     fine_tune,
     fuse_heads,
     largest_output,
     predict_outputs,
+    subject_tables,
     train_head,
     train_network,
     train_source,
@@ -40,6 +41,7 @@ from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source, read_bundle
 from medtrans.studies.engine.cases import held_out_cases, labelled_task, sampled_pixels, source_task
 from medtrans.studies.engine.heads import kept_head
+from medtrans.studies.engine.judged import person
 from medtrans.studies.engine.pieces import FUSED, SCRATCH, Kind, Outcome, Piece
 from medtrans.studies.engine.plan import candidates
 from medtrans.studies.engine.predictions import Probabilities, probabilities, read_predictions, write_predictions
@@ -130,8 +132,12 @@ def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
 
 
 def _transfer(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
-    accuracy, _ = _transferred(job, piece, clock)
-    return {"transfers": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
+    found, _ = _transferred(job, piece, clock)
+    data, where = job.target_groups()[piece.target].data, _where(piece)
+    return {
+        "transfers": [(*where, *found.accuracy)],
+        "by_person": [(*where, person(data, who), *accuracy) for who, accuracy in found.by_subject.items()],
+    }
 
 
 def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
@@ -140,12 +146,17 @@ def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
         sources = [_source(job, name) for name in piece.sources]
         with clock("training"):
             fused = fuse_heads(sources, task, training=_training(job, piece), device=job.device)
-        accuracy, _ = _evaluated(job, fused, fused.divisor, task, test, clock)
+        found, _ = _evaluated(job, fused, fused.divisor, task, test, clock)
     else:
         alone = [_predictions(job, replace(piece, kind="transfer", sources=(name,)), clock) for name in piece.sources]
         with clock("evaluation"):
-            accuracy = _accuracy(test, map(average_predictions, zip(*alone, strict=True)), task)
-    return {"fusions": [(piece.target, FUSED.join(piece.sources), piece.mode, piece.seed, *accuracy)]}
+            found = _judged(test, map(average_predictions, zip(*alone, strict=True)), task)
+    return {"fusions": [(*_where(piece), *found.accuracy)]}
+
+
+def _where(piece: Piece) -> tuple[str, str, str, int | None]:
+    """What a row on a transfer or a fusion begins with."""
+    return piece.target, FUSED.join(piece.sources), piece.mode, piece.seed
 
 
 _WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
@@ -157,16 +168,24 @@ _WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
 }
 
 
-def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Accuracy, list[Probabilities]]:
+@dataclass(frozen=True)
+class _Judged:
+    """Accuracy on the test cases: of all together, and of each subject who shows the structure."""
+
+    accuracy: Accuracy
+    by_subject: Mapping[str, Accuracy]
+
+
+def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[_Judged, list[Probabilities]]:
     """Accuracy on the test cases after a transfer; and, for fusions, the class probabilities there, which it writes."""
     task, test = _cases(job, piece, clock)
     network, divisor = _trained_network(job, piece, task, clock)
     keep = piece.mode == "full" and job.many_to_one is not None
-    accuracy, kept = _evaluated(job, network, divisor, task, test, clock, keep=keep)
+    found, kept = _evaluated(job, network, divisor, task, test, clock, keep=keep)
     if keep:
         with clock("predictions"):
             write_predictions(_predictions_file(job, piece), kept)
-    return accuracy, kept
+    return found, kept
 
 
 def _predictions(job: StudyJob, transfer: Piece, clock: Stopwatch) -> list[Probabilities]:
@@ -227,7 +246,7 @@ def _evaluated(
     clock: Stopwatch,
     *,
     keep: bool = False,
-) -> tuple[Accuracy, list[Probabilities]]:
+) -> tuple[_Judged, list[Probabilities]]:
     """Accuracy on the test cases; with ``keep`` also the class probabilities of each."""
     labels, kept = [], []
     with clock("evaluation"):
@@ -235,11 +254,15 @@ def _evaluated(
             labels.append(largest_output(outputs))
             if keep:
                 kept.append(probabilities(outputs))
-        return _accuracy(test, labels, task), kept
+        return _judged(test, labels, task), kept
 
 
-def _accuracy(test: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], task: Task) -> Accuracy:
-    return accuracy_of_labels(test, predicted, task.n_classes, has_background=task.has_background)
+def _judged(test: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], task: Task) -> _Judged:
+    tables, how = subject_tables(test, predicted, task.n_classes), {"has_background": task.has_background}
+    shown = {who: table for who, table in tables.items() if table[int(task.has_background) :].any()}
+    return _Judged(
+        accuracy_of_tables(tables, **how), {who: accuracy_of_tables({who: it}, **how) for who, it in shown.items()}
+    )
 
 
 def _cases(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Task, tuple[Case, ...]]:

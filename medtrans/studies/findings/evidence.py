@@ -36,7 +36,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Eviden
     return Evidence(
         study=name if name and name.isprintable() else "study",
         began=datetime.fromisoformat(results.began).date(),
-        domains=tuple(sorted({TaskName.parse(target).domain for target in results.targets})),
+        domains=tuple(sorted({TaskName.of_target(target).domain for target in results.targets})),
         photographs=job.photographs,
         n_sources=len(results.sources),
         n_targets=len(results.targets),

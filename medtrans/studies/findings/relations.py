@@ -132,7 +132,7 @@ def by_relation(truth: pd.DataFrame, relate: Relation = relation) -> pd.DataFram
     named = truth.rename_axis(index="target", columns="source")
     pairs = named.melt(ignore_index=False, value_name="accuracy").dropna().reset_index()
     pairs["relation"] = [
-        relate(TaskName.of_source(source), TaskName.parse(target))
+        relate(TaskName.of_source(source), TaskName.of_target(target))
         for source, target in zip(pairs["source"], pairs["target"], strict=True)
     ]
     table = pairs.pivot_table(index="target", columns="relation", values="accuracy", aggfunc="mean")

@@ -86,17 +86,28 @@ class Results:
         """The study's measure as people write it: Dice, mIoU or pixel accuracy."""
         return MEASURE_NAMES[self.measure]
 
-    def truth(self, mode: str, measure: AccuracyMeasure | None = None) -> pd.DataFrame:
-        """Mean accuracy over the seeds, in [0, 1]; NaN where a seed is missing. None: by the study's measure."""
-        return _mean(list(self.truth_by_seed(mode, measure).values()))
+    def truth(self, mode: str, measure: AccuracyMeasure | None = None, *, without: str | None = None) -> pd.DataFrame:
+        """Mean accuracy over the seeds, in [0, 1]; NaN where a seed is missing. Measure None: the study's.
 
-    def truth_by_seed(self, mode: str, measure: AccuracyMeasure | None = None) -> dict[int, pd.DataFrame]:
+        ``without``: as if this person had not been judged: mean over the others (see `by_person`).
+        """
+        return _mean(list(self.truth_by_seed(mode, measure, without=without).values()))
+
+    def truth_by_seed(
+        self, mode: str, measure: AccuracyMeasure | None = None, *, without: str | None = None
+    ) -> dict[int, pd.DataFrame]:
         """Accuracy after transfer with each seed, as `truth`; NaN where it is missing."""
         _check_known("mode", mode, MODES)
         column = self._column(measure)
-        transfers = self.frames["transfers"]
+        transfers = self.frames["transfers"] if without is None else self._transfers_without(without)
         transfers = transfers[transfers["mode"] == mode]
         return {seed: self._table(transfers[transfers["seed"] == seed], column) for seed in self.job.seeds}
+
+    def _transfers_without(self, person: str) -> pd.DataFrame:
+        """Like the table of transfers, by the means over all other judged people."""
+        others = self.frames["by_person"][self.frames["by_person"]["person"] != person]
+        means = others.groupby(["target", "source", "mode", "seed"])[list(MEASURE_NAMES)].mean()
+        return means.reset_index()
 
     def scratch(self, measure: AccuracyMeasure | None = None) -> pd.Series:
         """Mean accuracy over the seeds of training without a source, by target; only targets with all seeds."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from medtrans.config import StudyJob
 from medtrans.errors import ConfigError, DataError
@@ -34,7 +35,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def job(scans: Path, *, data: dict[str, Any] | None = None, tasks: tuple[str, ...] = (TARGET,), **changes) -> StudyJob:
     files = {"format": "fets", "root": str(scans)}
-    test = {"test_cases": changes.pop("test_cases", None)}
+    test = {key: changes.pop(key) for key in ("test_cases", "test_slices", "draws") if key in changes}
     settings = {
         "output": "unused",
         "sources": [{"tasks": ["fets/T2/ET"], "data": files}],
@@ -151,10 +152,48 @@ def test_where_every_photograph_is_labelled_test_cases_must_be_given(streets: Pa
         held_out_cases(street_job(streets), CITY)
 
 
-def test_slices_of_fewer_subjects_are_tested_on_their_own_other_slices(scans: Path) -> None:
+def test_slices_of_fewer_subjects_are_tested_on_the_others(scans: Path) -> None:
     settings = job(scans, data={"cases": ["s1", "s2"], "n_cases": 1})
     assert ids(labelled_task(settings, TARGET).cases) == ["s2/z003", "s2/z005"]
-    assert ids(held_out_cases(settings, TARGET)) == [f"s2/z{z:03d}" for z in (1, 2, 4, 6, 7, 8, 9, 10)]
+    assert ids(held_out_cases(settings, TARGET)) == [f"s1/z{z:03d}" for z in range(1, 11)]
+
+
+def test_a_data_set_with_people_that_no_source_has_seen_is_tested_on_these(scans: Path) -> None:
+    files = {"format": "fets", "root": str(scans), "cases": ["s3"]}
+    settings = job(scans, data={"cases": ["s1"]}, sources=[{"tasks": ["fets/T2/ET"], "data": files}])
+    assert ids(held_out_cases(settings, TARGET)) == [f"s2/z{z:03d}" for z in range(1, 11)]
+
+
+def test_every_draw_labels_others_and_is_tested_on_the_rest(scans: Path) -> None:
+    settings = job(scans, data={"cases": ["s1", "s2"], "n_cases": 1}, draws=2)
+    assert list(settings.target_groups()) == [f"{TARGET}#1", f"{TARGET}#2"]
+    for target, labelled, judged in ((f"{TARGET}#1", "s2", "s1"), (f"{TARGET}#2", "s1", "s2")):
+        assert labelled_task(settings, target).subjects == (labelled,)
+        assert {case.subject for case in held_out_cases(settings, target)} == {judged}
+
+
+def test_a_draw_that_would_repeat_another_is_refused(scans: Path) -> None:
+    settings = job(scans, data={"cases": ["s1", "s2"], "n_cases": 1}, draws=3)
+    with pytest.raises(ConfigError, match=r"^draw 3 of 1 out of 2 cases repeats draw 1; ask for fewer draws, or give"):
+        labelled_task(settings, f"{TARGET}#3")
+
+
+def test_draws_need_to_know_how_many_are_labelled(scans: Path) -> None:
+    with pytest.raises(ValidationError, match="every draw would label the same cases"):
+        job(scans, draws=2)
+
+
+@pytest.mark.parametrize(("n", "slices"), [(3, (2, 6, 9)), (20, range(1, 11))])
+def test_as_many_evenly_spaced_slices_as_asked_for_are_tested_on(scans: Path, n: int, slices: Any) -> None:
+    # of ten slices 1 .. 10 the middles of three parts lie at 10/6, 30/6 and 50/6, places 1, 5 and 8
+    found = held_out_cases(job(scans, test_cases=["s2"], test_slices=n), TARGET)
+    assert ids(found) == [f"s2/z{z:03d}" for z in slices]
+
+
+def test_volumes_have_no_test_slices(scans: Path) -> None:
+    settings = job(scans, data={"slices": None}, test_cases=["s2"], test_slices=3, preprocessing={"dimensions": 3})
+    with pytest.raises(ConfigError, match=f"^target '{TARGET}': test_slices is for slices of scans; leave it out"):
+        held_out_cases(settings, TARGET)
 
 
 def test_volumes_that_n_cases_leaves_are_tested_on(scans: Path) -> None:
@@ -167,7 +206,7 @@ def test_threads_share_what_was_read_once(scans: Path, monkeypatch: pytest.Monke
     reads: Counter[str] = Counter()
 
     def counted(name, *arguments):
-        reads[name] += 1
+        reads[str(name)] += 1
         return load(name, *arguments)
 
     load = module.load_task_from

@@ -24,7 +24,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def job(*targets: dict[str, Any], **changes: Any) -> StudyJob:
-    sources = [{"tasks": ["a/T1/GM"], "data": {"format": "folder", "root": "nowhere"}}]
+    sources = [{"tasks": ["fets/T2/ED"], "data": targets[0]["data"] | {"cases": None, "n_cases": None}}]  # of everyone
     return StudyJob.model_validate({"output": "unused", "sources": sources, "targets": targets} | changes)
 
 
@@ -50,7 +50,7 @@ def test_they_are_the_subjects_of_the_held_out_cases(scans: Path) -> None:
 def test_one_subject_is_one_person_in_every_task_but_not_in_another_folder(scans: Path, tmp_path: Path) -> None:
     write_fets(tmp_path, "s1", (1, 2, 4))
     here = group(scans, "fets/T1/{ET,ED}", cases=["s1"], slices=2)
-    there = group(tmp_path, "fets/T2/ET", cases=["s1"], slices=2)
+    there = group(tmp_path, "fets/T2/ET", cases=["s1"], slices=2)  # who is alone there, and so judged on other slices
     people = judged_people(job(here, there))
     assert people["fets/T1/ET"] == people["fets/T1/ED"] == {person(scans, "s1")}
     assert people["fets/T2/ET"] == {person(tmp_path, "s1")}

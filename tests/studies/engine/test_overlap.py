@@ -40,13 +40,14 @@ def job(root: Path, source: dict[str, Any], target: dict[str, Any], test_cases: 
     ("source", "target", "test_cases", "case"),
     [
         ({"cases": ["s2"]}, {"cases": ["s1"], "slices": 2}, None, None),
-        ({"cases": ["s1"]}, {"cases": ["s1"], "slices": 2}, None, "s1"),  # on its slices without labels
+        ({"cases": ["s1"]}, {"cases": ["s1"], "slices": 2}, None, None),  # on s2 and s3
+        ({"cases": ["s1", "s2", "s3"]}, {"cases": ["s1"], "slices": 2}, None, "s1"),  # on its slices without labels
         ({}, {"cases": ["s1"], "slices": 2}, None, "s1"),
         ({"cases": ["s1"]}, {"cases": ["s1"], "slices": 2}, ["s2", "s3"], None),  # learnt from, but not judged on
         ({"cases": ["s3", "s2"]}, {"cases": ["s1"], "slices": 2}, ["s3", "s2"], "s2"),
         ({"cases": ["s1"]}, {"cases": ["s1"]}, ["s1", "s2"], None),  # all slices of s1 are labelled
-        ({"cases": ["s1"]}, {"n_cases": 1, "slices": 2}, None, None),  # s2 is the middle one, and judged on
-        ({"cases": ["s2"]}, {"n_cases": 1, "slices": 2}, None, "s2"),
+        ({"cases": ["s1"]}, {"n_cases": 1, "slices": 2}, None, "s1"),  # s2 is the middle one, s1 and s3 are judged on
+        ({"cases": ["s2"]}, {"n_cases": 1, "slices": 2}, None, None),
     ],
 )
 def test_slices_are_seen_where_their_volume_was(
@@ -63,7 +64,7 @@ def test_of_volumes_those_without_labels_are_judged_on(scans: Path) -> None:
 
 
 def test_a_source_that_is_no_candidate_does_not_count(scans: Path) -> None:
-    own = {"sources": [{"tasks": [TARGET, SOURCE], "data": {"format": "fets", "root": str(scans), "cases": ["s1"]}}]}
+    own = {"sources": [{"tasks": [TARGET, SOURCE], "data": {"format": "fets", "root": str(scans), "cases": None}}]}
     target = {"cases": ["s1"], "slices": 2}
     assert seen_in_training(job(scans, {}, target, **own)) == [(SOURCE, TARGET, "s1")]
     both = seen_in_training(job(scans, {}, target, **own, same_task=True))

@@ -239,8 +239,8 @@ def test_odd_characters_in_the_path(make_job: JobMaker, tmp_path: Path) -> None:
 
 def test_people_are_kept_and_those_of_other_targets_stay(tiny_job: StudyJob) -> None:
     with Store.open(tiny_job.store_path, tiny_job) as store:
-        store.record_people({TARGETS[0]: {"anna", "berta"}, TARGETS[1]: {"anna"}})
-        store.record_people({TARGETS[0]: frozenset({"clara"})})
+        store.record_people("people", {TARGETS[0]: {"anna", "berta"}, TARGETS[1]: {"anna"}})
+        store.record_people("people", {TARGETS[0]: frozenset({"clara"})})
     with Store.read(tiny_job.store_path) as store:
         assert store.frame("people").to_numpy().tolist() == [[TARGETS[0], "clara"], [TARGETS[1], "anna"]]
 
@@ -254,7 +254,7 @@ def test_a_store_of_before_people_were_recorded_is_read_and_goes_on(filled_store
         assert store.frames()["people"].empty
         assert tables(store) == before
     with Store.open(filled_store, tiny_job) as store:
-        store.record_people({TARGETS[0]: {"anna"}})
+        store.record_people("people", {TARGETS[0]: {"anna"}})
         assert tables(store) == before
     with Store.read(filled_store) as store:
         assert store.frame("people").to_numpy().tolist() == [[TARGETS[0], "anna"]]
