@@ -64,6 +64,7 @@ class DataSettings(Settings):
     n_cases: Count | None = None  # how many of these, evenly spaced in their order; None: all
     draw: Count = 1  # which n_cases of them: draw 2 takes the next case after each of draw 1, and so on
     slices: Count | tuple[int, ...] | None = None  # 2D only: how many, or which, slices a case has labels on
+    empty_slices: Count | None = None  # beside them: how many that show brain but not the structure; None: none
     partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
 
 

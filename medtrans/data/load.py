@@ -28,6 +28,7 @@ def load_task(
     draw: int = 1,
     format: str | None = None,
     slices: int | Sequence[int] | None = None,
+    empty_slices: int | None = None,
     preprocessing: PreprocessingSettings | Mapping[str, Any] = _AS_IN_FILE,
     partition_file: Path | None = None,
 ) -> Task:
@@ -38,8 +39,10 @@ def load_task(
     classes are 0.. . ``cases`` are ids (None: every labelled case), ``n_cases`` how many of them to take, evenly spaced
     in their order, and ``draw`` which: 2 takes the next case after each of draw 1, and so on. ``slices``, for two
     dimensions: how many slices of each volume to take, at equal steps of the structure's cumulative area, or their
-    indices along the last axis after reorientation (None: every slice that holds brain). ``format`` and
-    ``partition_file``: see ``open_dataset``.
+    indices along the last axis after reorientation (None: every slice that holds brain). ``empty_slices``: how many to
+    take beside a number of ``slices``, evenly spaced among those that hold brain but not the structure: labels that
+    cost nothing, without which a network finds the structure where there is none. ``format`` and ``partition_file``:
+    see ``open_dataset``.
 
     Raises DataError, one line, for whatever is wrong with the files; ConfigError for settings that make no sense.
 
@@ -47,14 +50,14 @@ def load_task(
     """
     task_name, preprocessing = _parsed(name), checked(preprocessing, PreprocessingSettings, "preprocessing")
     files = open_dataset(task_name.domain, root, format, partition_file)
-    _check_settings(files, slices, preprocessing)
+    _check_settings(files, slices, empty_slices, preprocessing)
     classes = Classes.of(files, task_name.structure)
     ids = [cases] if isinstance(cases, str) else cases
     chosen, choice = _drawn(files.choose(ids, classes.label_maps), n_cases, draw)
     if files.photographs:
         loaded, found = read_photographs(files, chosen, task_name.modality, classes, preprocessing)
     else:
-        loaded, found = read_scans(files, chosen, task_name.modality, classes, slices, preprocessing)
+        loaded, found = read_scans(files, chosen, task_name.modality, classes, slices, empty_slices, preprocessing)
     notes = (*files.notes, *classes.notes, *choice, *found, *classes.absences(loaded, root))
     return Task(task_name, tuple(loaded), classes.names, tuple(dict.fromkeys(notes)))
 
@@ -71,6 +74,7 @@ def load_task_from(
         draw=settings.draw,
         format=settings.format,
         slices=settings.slices,
+        empty_slices=settings.empty_slices,
         preprocessing=preprocessing,
         partition_file=settings.partition_file,
     )
@@ -93,8 +97,17 @@ def _parsed(name: str | TaskName) -> TaskName:
     return TaskName.parse(name) if isinstance(name, str) else name
 
 
-def _check_settings(files: Dataset, slices: int | Sequence[int] | None, settings: PreprocessingSettings) -> None:
+def _check_settings(
+    files: Dataset,
+    slices: int | Sequence[int] | None,
+    empty_slices: int | None,
+    settings: PreprocessingSettings,
+) -> None:
     """Raise ConfigError for settings that make no sense for such files."""
+    if empty_slices is not None and not isinstance(slices, int):
+        raise ConfigError(
+            "empty_slices go with a number of slices that show the structure; set slices, or leave it out"
+        )
     if not files.photographs:
         if settings.size is not None:
             raise ConfigError("size is for photographs; leave it out, or set spacing_mm to resample scans")

@@ -17,6 +17,7 @@ from medtrans.metrics.label_based import leep, nce, zero_shot_dice
 from medtrans.metrics.log_evidence import logme
 from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.transported_labels import check_joint_settings, jc_otce, otce_sim
+from medtrans.metrics.whole_images import probe_dice, whole_zero_shot_dice
 from medtrans.plugins import with_plugins
 from medtrans.tasks import metric_label
 from medtrans.transport import check_settings
@@ -31,8 +32,15 @@ ARRAY_NAMES = (
     "source_features",
     "source_labels",
     "target_images",
+    "target_subjects",
+    "whole_features",
+    "whole_labels",
+    "whole_predictions",
+    "whole_images",
+    "whole_subjects",
+    "whole_weights",
 )
-"""Arrays that a ranking can hand to a metric."""
+"""Arrays that a ranking can hand to a metric: of the sampled pixels, of the source's signature, of whole images."""
 
 
 Option = str | int | float | bool | None
@@ -129,6 +137,11 @@ class Metric:
         return tuple(parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty)
 
     @property
+    def looks_at_whole_images(self) -> bool:
+        """Whether it needs more than the sampled pixels."""
+        return any(name.startswith("whole_") for name in self.needs)
+
+    @property
     def accepts(self) -> tuple[str, ...]:
         """Names of the arrays that the function takes, those it can do without included."""
         return tuple(name for name in inspect.signature(self.function).parameters if name in ARRAY_NAMES)
@@ -216,6 +229,22 @@ METRICS: dict[str, Metric] = {
             cost="N",
             reference="baseline",
             summary="Dice of the source's own predictions, without training",
+        ),
+        Metric(
+            "whole_zero_shot_dice",
+            whole_zero_shot_dice,
+            range="0 to 1",
+            cost="U",
+            reference="baseline",
+            summary="Dice of the source's own predictions on the whole labelled images",
+        ),
+        Metric(
+            "probe_dice",
+            probe_dice,
+            range="0 to 1",
+            cost="U D^2",
+            reference="medtrans",
+            summary="Dice on whole labelled images of a linear head, fitted on other cases",
         ),
         Metric(
             "otce_sim",

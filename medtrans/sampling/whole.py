@@ -23,7 +23,8 @@ class WholeImages:
         case_index: int64 (U,), index into the cases.
         position: int64 (U, ndim), the pixel in its case's label map.
         label: uint8 (U,), its class.
-        weight: float64 (U,), how many pixels of the image each stands for; 1 where all are there.
+        weight: float64 (U,), how many pixels each stands for: of its image, 1 where all are there, times the images
+            that this one stands for.
         subject: int64 (U,), index of the pixel's subject, in order of first appearance.
     """
 
@@ -57,7 +58,11 @@ def whole_images(cases: Sequence[Case], *, rng: np.random.Generator, n_pixels: i
         raise SamplingError("no pixel of the labelled images has a label; every one is ignored")
     counts = _shares(np.array([len(pixels) for _, pixels in strata]), n_pixels)
     drawn = [
-        (i, pixels if count == len(pixels) else np.sort(rng.choice(pixels, count, replace=False)), len(pixels) / count)
+        (
+            i,
+            pixels if count == len(pixels) else np.sort(rng.choice(pixels, count, replace=False)),
+            len(pixels) / count * cases[i].stands_for,
+        )
         for (i, pixels), count in zip(strata, counts, strict=True)
     ]
     subjects = list(dict.fromkeys(case.subject for case in cases))

@@ -20,7 +20,7 @@ from medtrans.selection.evidence import Evidence, shipped_evidence
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.inputs import names_of, require_task, sources_of
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
-from medtrans.selection.scoring import same_pixels, score_source
+from medtrans.selection.scoring import LookedAt, look_at, same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task, TaskName
@@ -94,7 +94,8 @@ def rank_sources(
         filtered = Filtered(tuple(sources)) if filters is None else filter_sources(target, sources, filters)
     with clock("sampling"):
         sample = sample_pixels(target.cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
-    values, missing = _score_all(filtered.kept, target, sample, chosen, settings["device"], clock, progress)
+        looked = look_at(target, sample, chosen, seed)
+    values, missing = _score_all(filtered.kept, target, looked, chosen, settings["device"], clock, progress)
     if not any(values.values()):
         raise MedtransError(f"no source can be ranked for {target.name}: {missing[0].source}: {missing[0].reason}")
     return Ranking(
@@ -125,7 +126,7 @@ def _told(metric: Metric) -> str | dict[str, Any]:
 def _score_all(
     sources: Sequence[Source],
     target: Task,
-    sample: PixelSample,
+    looked: LookedAt,
     metrics: Sequence[Metric],
     device: str,
     clock: Stopwatch,
@@ -137,7 +138,7 @@ def _score_all(
     for i, source in enumerate(sources):
         if progress:
             progress(i, len(sources), source.name)
-        found, lacking = score_source(source, target, sample, metrics, device, clock)
+        found, lacking = score_source(source, target, looked, metrics, device, clock)
         missing += lacking
         for metric, of_source in found.items():
             values[metric][source.name] = of_source

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medtrans.errors import BundleError, MedtransError, MedtransWarning
 from medtrans.features import extract_features
-from medtrans.metrics.registry import Metric
+from medtrans.metrics.registry import ARRAY_NAMES, Metric
 from medtrans.networks import size_divisor
-from medtrans.sampling import PixelSample
+from medtrans.sampling import WHOLE_PIXELS, PixelSample, WholeImages, whole_images
 from medtrans.selection.results import Missing
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
@@ -23,14 +26,53 @@ from medtrans.tasks import Task
 Values = dict[str, tuple[float, ...]]
 """By metric: one value per repetition."""
 
+_OF_SAMPLED = (*(name for name in ARRAY_NAMES if name.startswith("target_")), "source_probs", "source_predictions")
+"""Arrays that have a row for each sampled pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class LookedAt:
+    """Where a ranking looks at a target.
+
+    Attributes:
+        sample: repeated samples of pixels.
+        whole: the labelled images as a whole; None where no metric needs them.
+    """
+
+    sample: PixelSample
+    whole: WholeImages | None = None
+
+    @cached_property
+    def case_index(self) -> NDArray[np.int64]:
+        """int64: the cases of all pixels, those of the whole images last."""
+        return np.concatenate([it.case_index for it in self._parts])
+
+    @cached_property
+    def position(self) -> NDArray[np.int64]:
+        """int64, (n, ndim): where they are."""
+        return np.concatenate([it.position for it in self._parts])
+
+    @property
+    def _parts(self) -> list[PixelSample | WholeImages]:
+        return [self.sample] if self.whole is None else [self.sample, self.whole]
+
+
+def look_at(
+    target: Task, sample: PixelSample, metrics: Sequence[Metric], seed: int, *, n_pixels: int = WHOLE_PIXELS
+) -> LookedAt:
+    """The sampled pixels, and the whole images where one of the metrics needs them; ``seed`` draws from large ones."""
+    if not any(metric.looks_at_whole_images for metric in metrics):
+        return LookedAt(sample)
+    return LookedAt(sample, whole_images(target.cases, rng=np.random.default_rng(seed), n_pixels=n_pixels))
+
 
 def score_source(
-    source: Source, target: Task, sample: PixelSample, metrics: Sequence[Metric], device: str, clock: Stopwatch
+    source: Source, target: Task, looked: LookedAt, metrics: Sequence[Metric], device: str, clock: Stopwatch
 ) -> tuple[Values, list[Missing]]:
     """Every metric's values for one source. What cannot be had is returned as missing, with the reason."""
     with clock("features"):
         try:
-            arrays = pixel_arrays(source, target, sample, device)
+            arrays = pixel_arrays(source, target, looked, device)
         except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
             if isinstance(error, BundleError):  # weights are read here, long after the pool was
                 warnings.warn(f"source '{source.name}' is left out: {error}", MedtransWarning, stacklevel=2)
@@ -41,14 +83,14 @@ def score_source(
         with clock(metric.label):
             try:
                 _require_current(source, metric)
-                values[metric.label] = metric_values(metric, arrays, sample)
+                values[metric.label] = metric_values(metric, arrays, looked.sample)
             except Exception as error:  # a metric by third parties may fail in any way
                 missing.append(Missing(source.name, metric.label, _one_line(error)))
     return values, missing
 
 
-def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str) -> dict[str, Any]:
-    """Every array that a metric may ask for by name; those of the target at all U sampled pixels.
+def pixel_arrays(source: Source, target: Task, looked: LookedAt, device: str) -> dict[str, Any]:
+    """Every array that a metric may ask for by name; those of the target at all U sampled pixels, or of whole images.
 
     Raises:
         MedtransError: the source does not fit the target, or cannot be loaded.
@@ -58,18 +100,31 @@ def pixel_arrays(source: Source, target: Task, sample: PixelSample, device: str)
     pixels = extract_features(
         source.load_network(device),
         target.cases,
-        sample,
+        looked,
         divisor=size_divisor(source.network_definition),
         activation=source.activation,
         device=device,
     )
+    sample, sampled = looked.sample, slice(len(looked.sample))
+    subjects = np.array([target.subjects.index(case.subject) for case in target.cases])
     arrays: dict[str, Any] = {
-        "target_features": pixels.features,
+        "target_features": pixels.features[sampled],
         "target_labels": sample.label.astype(np.int64),
-        "source_probs": pixels.probabilities,
-        "source_predictions": pixels.predictions,
+        "source_probs": pixels.probabilities[sampled],
+        "source_predictions": pixels.predictions[sampled],
         "target_images": sample.case_index,
+        "target_subjects": subjects[sample.case_index],
     }
+    if looked.whole is not None:
+        whole, of_whole = looked.whole, slice(len(sample), None)
+        arrays |= {
+            "whole_features": pixels.features[of_whole],
+            "whole_labels": whole.label.astype(np.int64),
+            "whole_predictions": pixels.predictions[of_whole],
+            "whole_images": whole.case_index,
+            "whole_subjects": whole.subject,
+            "whole_weights": whole.weight,
+        }
     if source.signature is not None and source.signature.features is not None:
         arrays |= {"source_features": source.signature.features, "source_labels": source.signature.labels}
     return arrays
@@ -84,7 +139,8 @@ def _require_current(source: Source, metric: Metric) -> None:
 def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample) -> tuple[float, ...]:
     """One value per repetition; raises MedtransError with the reason where there is none.
 
-    Repetitions that hold the same pixels, because there are no others, are computed once.
+    What is the same in all repetitions is computed once: where they hold the same pixels, because there are no others,
+    and what needs whole images alone.
     """
     absent = [name for name in metric.needs if name not in arrays]
     if absent:
@@ -92,7 +148,8 @@ def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample
     if "target_labels" in metric.needs and len(np.unique(sample.label)) < 2:
         raise MedtransError("the sampled pixels of the target are all of one class")
     values: list[float] = []
-    for chosen in sample.repetitions[: 1 if same_pixels(sample) else None]:
+    once = same_pixels(sample) or not any(name in metric.accepts for name in _OF_SAMPLED)
+    for chosen in sample.repetitions[: 1 if once else None]:
         value = metric.value(**{name: _chosen(arrays, name, chosen) for name in metric.accepts if name in arrays})
         if not math.isfinite(value):
             raise MedtransError(f"the metric gave {value}")
@@ -107,8 +164,8 @@ def same_pixels(sample: PixelSample) -> bool:
 
 
 def _chosen(arrays: Mapping[str, Any], name: str, chosen: Any) -> Any:
-    """The array at one repetition's pixels; the signature's own pixels stay as they are."""
-    return arrays[name] if name in ("source_features", "source_labels") else arrays[name][chosen]
+    """The array at one repetition's pixels; those of the signature and of whole images stay as they are."""
+    return arrays[name][chosen] if name in _OF_SAMPLED else arrays[name]
 
 
 def _one_line(error: Exception) -> str:

@@ -36,6 +36,8 @@ class Case:
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
         height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; None where it is not known.
         kind: ``scan``, unless whoever loads it says ``photograph`` or ``image``.
+        stands_for: how many images like it there are where it is from: slices of its volume, for a slice chosen from
+            these; 1 where it stands for itself alone.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Case:
     subject: str = ""
     height: float | None = None
     kind: Kind = "scan"
+    stands_for: float = 1.0
 
     def __post_init__(self) -> None:
         if not self.subject:

@@ -19,6 +19,7 @@ def read_scans(
     modality: str,
     classes: Classes,
     slices: int | Sequence[int] | None,
+    empty_slices: int | None,
     settings: PreprocessingSettings,
 ) -> tuple[list[Case], list[str]]:
     """Volumes or their slices, and notes."""
@@ -26,7 +27,7 @@ def read_scans(
     notes: list[str] = []
     for case in chosen:
         prepared = _prepared(files, case, modality, classes, settings)
-        new, new_notes = _cases_of(case.id, prepared, slices, settings.dimensions)
+        new, new_notes = _cases_of(case.id, prepared, slices, empty_slices, settings.dimensions)
         loaded += new
         notes += [f"case '{case.id}': {note}" for note in (*prepared.notes, *new_notes)]
     return loaded, notes
@@ -46,8 +47,8 @@ def _prepared(
 
 
 def _cases_of(
-    case_id: str, volume: Prepared, slices: int | Sequence[int] | None, dimensions: int
+    case_id: str, volume: Prepared, slices: int | Sequence[int] | None, empty_slices: int | None, dimensions: int
 ) -> tuple[list[Case], tuple[str, ...]]:
     if dimensions == 2:
-        return slice_cases(case_id, volume, slices)
+        return slice_cases(case_id, volume, slices, empty_slices)
     return [Case(case_id, volume.image[None], volume.label, volume.spacing_mm)], ()

@@ -13,23 +13,48 @@ from medtrans.tasks import IGNORE_LABEL, Case
 
 
 def slice_cases(
-    case_id: str, volume: Prepared, slices: int | Sequence[int] | None
+    case_id: str, volume: Prepared, slices: int | Sequence[int] | None, empty_slices: int | None = None
 ) -> tuple[list[Case], tuple[str, ...]]:
     """Slices along the last axis as cases ``<case_id>/z081``, and notes on what was not as asked.
 
     The number is the slice's index in the file after reorientation. ``slices``: how many, at equal steps of the
-    structure's cumulative area; or which, by that index; or None for every slice that holds brain.
+    structure's cumulative area; or which, by that index; or None for every slice that holds brain. ``empty_slices``
+    more, beside a number of them, are evenly spaced among those that hold brain but not the structure. Of a number of
+    slices each stands for others: so many as its share of the structure's area makes, so many as it is one of.
     """
     notes: tuple[str, ...] = ()
     if slices is None:
-        chosen = np.flatnonzero(volume.image.any(axis=(0, 1))).tolist()
+        chosen = dict.fromkeys(np.flatnonzero(volume.image.any(axis=(0, 1))).tolist(), 1.0)
     elif isinstance(slices, int):
-        chosen = structure_slices(volume.label, slices)
+        chosen = _standing_for_area(volume.label, structure_slices(volume.label, slices))
         if len(chosen) < slices:
             notes = (f"{slices} slices asked for, but only {len(chosen)} show the structure.",)
+        empty = _empty_slices(volume, empty_slices or 0)
+        if len(empty) < (empty_slices or 0):
+            notes += (f"{empty_slices} empty slices asked for, but only {len(empty)} hold brain without it.",)
+        chosen = dict(sorted((chosen | empty).items()))
     else:
-        chosen = _slices_named(case_id, volume, slices)
-    return [_slice_case(case_id, volume, z) for z in chosen], notes
+        chosen = dict.fromkeys(_slices_named(case_id, volume, slices), 1.0)
+    return [_slice_case(case_id, volume, z, chosen[z]) for z in chosen], notes
+
+
+def _standing_for_area(label: NDArray[np.uint8], chosen: list[int]) -> dict[int, float]:
+    """By slice that shows the structure, how many it stands for: all together for the structure's area."""
+    area = _structure_area(label)
+    return {z: float(area.sum() / len(chosen) / area[z]) for z in chosen}
+
+
+def _empty_slices(volume: Prepared, n: int) -> dict[int, float]:
+    """The middle ones of n equal parts of the slices with brain but without the structure, each for its part."""
+    unknown = (volume.label == IGNORE_LABEL).any(axis=(0, 1))
+    free = np.flatnonzero(volume.image.any(axis=(0, 1)) & (_structure_area(volume.label) == 0) & ~unknown)
+    parts = min(n, len(free))
+    return {int(free[(2 * i + 1) * len(free) // (2 * parts)]): len(free) / parts for i in range(parts)}
+
+
+def _structure_area(label: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels of the structure in each slice."""
+    return np.asarray(np.count_nonzero((label > 0) & (label != IGNORE_LABEL), axis=(0, 1)))
 
 
 def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:
@@ -40,7 +65,7 @@ def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:
     """
     if n < 1:
         raise ConfigError(f"slices: {n} is not a number of slices; ask for at least one")
-    area = np.count_nonzero((label > 0) & (label != IGNORE_LABEL), axis=(0, 1))
+    area = _structure_area(label)
     free = np.flatnonzero(area)
     if free.size <= n:
         return [int(z) for z in free]
@@ -67,7 +92,7 @@ def _slices_named(case_id: str, volume: Prepared, slices: Sequence[int]) -> list
     return chosen
 
 
-def _slice_case(case_id: str, volume: Prepared, z: int) -> Case:
+def _slice_case(case_id: str, volume: Prepared, z: int, stands_for: float) -> Case:
     return Case(
         id=f"{case_id}/z{z + volume.first_slice:03d}",
         image=np.ascontiguousarray(volume.image[None, :, :, z]),  # a copy, so that the volume can go
@@ -75,4 +100,5 @@ def _slice_case(case_id: str, volume: Prepared, z: int) -> Case:
         spacing_mm=volume.spacing_mm[:2],
         subject=case_id,
         height=z / max(volume.label.shape[2] - 1, 1),
+        stands_for=stands_for,
     )

@@ -11,10 +11,12 @@ from threading import RLock
 
 import numpy as np
 
-from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup
+from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup, metric_choices
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
-from medtrans.sampling import PixelSample, sample_pixels
+from medtrans.metrics.registry import Metric, choose_metrics
+from medtrans.sampling import sample_pixels
+from medtrans.selection.scoring import LookedAt, look_at
 from medtrans.studies.engine.judged import cases_of, judged_cases
 from medtrans.tasks import Case, Task, TaskName, is_structure
 
@@ -53,14 +55,15 @@ def held_out_cases(job: StudyJob, target: str) -> tuple[Case, ...]:
         return _unlabelled(target, group, ids, job.preprocessing)
 
 
-def sampled_pixels(job: StudyJob, target: str, sampler: str) -> PixelSample:
-    """The pixels of the labelled cases that a ranking with this sampler and the job's seed looks at.
+def looked_at(job: StudyJob, target: str, sampler: str) -> LookedAt:
+    """Where in the labelled cases a ranking with this sampler, the job's metrics and its seed looks.
 
     Raises as ``load_task`` and ``sample_pixels``.
     """
     with _ONE_AT_A_TIME:
         data = job.target_groups()[target].data
-        return _sampled(target, data, job.preprocessing, job.samplers[sampler], job.seed)
+        metrics = tuple(choose_metrics(metric_choices(job.metrics)))
+        return _looked_at(target, data, job.preprocessing, job.samplers[sampler], metrics, job.seed)
 
 
 _listed = lru_cache(maxsize=8 * _TARGETS)(cases_of)
@@ -81,7 +84,9 @@ def _unlabelled(
         raise ConfigError(f"target '{target}': test_slices is for slices of scans; leave it out")
     rest: tuple[Case, ...] = ()
     if ids:
-        data = group.data.model_copy(update={"cases": ids, "slices": None, "n_cases": None, "draw": 1})
+        data = group.data.model_copy(
+            update={"cases": ids, "slices": None, "empty_slices": None, "n_cases": None, "draw": 1}
+        )
         try:
             everything = load_task_from(TaskName.of_target(target), data, preprocessing).cases
         except (ConfigError, DataError) as error:
@@ -113,8 +118,14 @@ def _evenly_spaced(slices: tuple[Case, ...], n: int) -> tuple[Case, ...]:
 
 
 @lru_cache(maxsize=_TARGETS * _SAMPLERS)
-def _sampled(
-    target: str, data: DataSettings, preprocessing: PreprocessingSettings, sampler: SamplerSettings, seed: int
-) -> PixelSample:
-    cases = _labelled(target, data, preprocessing).cases
-    return sample_pixels(cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
+def _looked_at(
+    target: str,
+    data: DataSettings,
+    preprocessing: PreprocessingSettings,
+    sampler: SamplerSettings,
+    metrics: tuple[Metric, ...],
+    seed: int,
+) -> LookedAt:
+    task = _labelled(target, data, preprocessing)
+    sample = sample_pixels(task.cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
+    return look_at(task, sample, metrics, seed)

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from medtrans.config import SCORING, StudyJob, differences
 from medtrans.errors import StudyError
+from medtrans.studies.engine.pieces import Kind
 
 
 def write_header(connection: sqlite3.Connection, job: StudyJob) -> None:
@@ -22,16 +23,26 @@ def write_header(connection: sqlite3.Connection, job: StudyJob) -> None:
     connection.execute("INSERT INTO study (job, identity, versions, began) VALUES (?, ?, ?, ?)", row)
 
 
-def update_header(connection: sqlite3.Connection, path: Path, job: StudyJob) -> None:
+EXTENDABLE: Mapping[str, Kind] = {"metrics": "score", "filters": "filter"}
+"""Settings that a study may go on with changed, and the kind of its pieces that are then to be done again."""
+
+
+def update_header(connection: sqlite3.Connection, path: Path, job: StudyJob) -> list[Kind]:
     """Go on with a study: its folders and its executor may be others now, and the versions of packages too.
+
+    Its metrics and filters as well, as they take a small part of the time: returns the kinds of pieces that are to be
+    done again for that. What was trained and transferred does not depend on them.
 
     Raises:
         StudyError: the results would depend on other settings than those so far.
     """
     identity, before = map(json.loads, connection.execute("SELECT identity, versions FROM study").fetchone())
-    _check_unchanged(path, identity, job)
-    row = (job.model_dump_json(), json.dumps(with_updates(before, _versions())))
-    connection.execute("UPDATE study SET job = ?, versions = ?", row)
+    now_it_is = json.loads(json.dumps(job.identity()))
+    changed = [key for key in EXTENDABLE if identity[key] != now_it_is[key]]
+    _check_unchanged(path, identity | {key: now_it_is[key] for key in changed}, job)
+    row = (job.model_dump_json(), json.dumps(now_it_is), json.dumps(with_updates(before, _versions())))
+    connection.execute("UPDATE study SET job = ?, identity = ?, versions = ?", row)
+    return [EXTENDABLE[key] for key in changed]
 
 
 def read_header(connection: sqlite3.Connection, path: Path) -> tuple[StudyJob, dict[str, str], str]:

@@ -83,7 +83,7 @@ def cases_of(task: str, data: DataSettings) -> Cases:
 
 
 def _all_of(data: DataSettings, cases: tuple[str, ...] | None) -> DataSettings:
-    return data.model_copy(update={"cases": cases, "slices": None, "n_cases": None, "draw": 1})
+    return data.model_copy(update={"cases": cases, "slices": None, "empty_slices": None, "n_cases": None, "draw": 1})
 
 
 def _without(cases: Cases, others: Mapping[CaseKey, str]) -> Cases:

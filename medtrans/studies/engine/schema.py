@@ -122,6 +122,11 @@ def insert(table: str) -> str:
     return f"INSERT INTO {table} VALUES ({', '.join('?' * (len(TABLES[table]) + 1))})"  # noqa: S608 - our names
 
 
+def delete_kind(table: str) -> str:
+    """What pieces of a kind found; takes the kind."""
+    return f"DELETE FROM {table} WHERE piece IN (SELECT id FROM pieces WHERE kind = ?)"  # noqa: S608 - our names
+
+
 def delete_people(table: str) -> str:
     """Who belonged to a target; takes its name."""
     return f"DELETE FROM {table} WHERE target = ?"  # noqa: S608 - our names

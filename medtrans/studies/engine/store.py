@@ -19,7 +19,7 @@ from medtrans.config import StudyJob
 from medtrans.errors import StudyError
 from medtrans.studies.engine import schema
 from medtrans.studies.engine.header import now, read_header, update_header, write_header
-from medtrans.studies.engine.pieces import Outcome, Piece
+from medtrans.studies.engine.pieces import Kind, Outcome, Piece
 from medtrans.studies.engine.schema import PEOPLE_TABLES, SCHEMA_VERSION, TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "Store"]
@@ -239,9 +239,17 @@ def _begin_or_resume(connection: sqlite3.Connection, path: Path, job: StudyJob) 
             schema.create(connection)
             write_header(connection, job)
         else:
-            update_header(connection, path, job)
+            for kind in update_header(connection, path, job):
+                _forget(connection, kind)
             connection.execute("DELETE FROM running")
         schema.create_people(connection)
+
+
+def _forget(connection: sqlite3.Connection, kind: Kind) -> None:
+    """Pieces of this kind, and what they found, as if they had not been tried."""
+    for table in TABLES:
+        connection.execute(schema.delete_kind(table), (kind,))
+    connection.execute("DELETE FROM pieces WHERE kind = ?", (kind,))
 
 
 def _tried(

@@ -39,7 +39,7 @@ from medtrans.selection import filter_sources
 from medtrans.selection.scoring import score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source, read_bundle
-from medtrans.studies.engine.cases import held_out_cases, labelled_task, sampled_pixels, source_task
+from medtrans.studies.engine.cases import held_out_cases, labelled_task, looked_at, source_task
 from medtrans.studies.engine.heads import kept_head
 from medtrans.studies.engine.judged import person
 from medtrans.studies.engine.pieces import FUSED, SCRATCH, Kind, Outcome, Piece
@@ -122,8 +122,8 @@ def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     rows: Rows = {"scores": [], "missing": []}
     for sampler in job.samplers:
         with clock("sampling"):
-            sample = sampled_pixels(job, piece.target, sampler)
-        values, missing = score_source(source, target, sample, metrics, device, clock)
+            looked = looked_at(job, piece.target, sampler)
+        values, missing = score_source(source, target, looked, metrics, device, clock)
         where = (piece.target, source.name, sampler)
         for metric, of_metric in values.items():
             rows["scores"] += [(*where, metric, repetition, value) for repetition, value in enumerate(of_metric)]

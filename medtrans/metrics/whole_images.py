@@ -1,0 +1,181 @@
+"""Dice on whole labelled images: of the source as it is, and of a linear head that is fitted to its features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from medtrans.errors import MetricError
+from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, one_hot
+
+_RIDGE = 1e-3  # of the mean variance, so that constant and dependent features do no harm
+
+
+def whole_zero_shot_dice(
+    whole_predictions: Any, whole_labels: Any, whole_subjects: Any, whole_weights: Any = None
+) -> float:
+    r"""Dice coefficient of the source as it is on the whole labelled images, in the unit that transfer is judged in.
+
+    .. math:: \frac{1}{|S|} \sum_{s \in S} \frac{1}{|C_s|} \sum_{c \in C_s}
+        \frac{2 \sum_{i \in P_c \cap T_c} w_i}{\sum_{i \in P_c} w_i + \sum_{i \in T_c} w_i}
+
+    P_c are the pixels of subject s that the source predicts as class c, T_c those labelled so, C_s the classes that the
+    subject has, without 0, the background. `zero_shot_dice` looks at pixels near edges alone, where false positives far
+    from the structure do not count. Classes are compared by their number, as there.
+
+    Args:
+        whole_predictions: integers, shape (U,): the source's class at each pixel.
+        whole_labels: integers, shape (U,).
+        whole_subjects: integers, shape (U,): whose image the pixel is of.
+        whole_weights: floating, shape (U,): how many pixels of the image each stands for; None: 1.
+
+    Returns:
+        0 (no pixel right) to 1 (all right). Higher is better.
+
+    Raises:
+        MetricError: every pixel is background, arrays of different length, or labels that are not whole numbers.
+    """
+    predicted = np.atleast_1d(as_array(whole_predictions, "whole_predictions")).ravel()
+    as_labels(predicted, len(predicted), "whole_predictions")
+    pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(predicted))
+    return pixels.dice(predicted)
+
+
+def probe_dice(
+    whole_features: Any,
+    whole_labels: Any,
+    whole_subjects: Any,
+    whole_images: Any,
+    whole_weights: Any = None,
+) -> float:
+    r"""Dice on whole labelled images of a linear head in closed form, fitted on some cases and judged on the others.
+
+    The head is the linear discriminant of the features x, with class means :math:`\mu_c`, shares :math:`\pi_c` and the
+    pooled covariance :math:`\Sigma`:
+
+    .. math:: \delta_c(x) = \mu_c^T \Sigma^{-1} x - \tfrac12 \mu_c^T \Sigma^{-1} \mu_c + \log \pi_c
+
+    A pixel is of the class with the largest :math:`\delta_c`. Of a single structure it is where
+    :math:`\delta_1 - \delta_0` exceeds the threshold that gives the best Dice on the cases that the head is fitted on:
+    log shares aim at few errors, and of a small structure those would be fewest without any of it.
+
+    Folds are the subjects; of one subject, its images in two alternating halves. So the value is an estimate of what
+    retraining the head gives on images that it has not seen, in the unit that transfer is judged in (Dice of each
+    subject over all of its images, mean over subjects and classes), from fewer labels than are there.
+
+    Args:
+        whole_features: floating, shape (U, D): features at each pixel of the labelled images.
+        whole_labels: integers, shape (U,); 0 is the background.
+        whole_subjects: integers, shape (U,): whose image the pixel is of.
+        whole_images: integers, shape (U,): which image the pixel is of.
+        whole_weights: floating, shape (U,): how many pixels of the image each stands for; None: 1.
+
+    Returns:
+        0 to 1. Higher is better.
+
+    Raises:
+        MetricError: there is one image, so nothing is left to judge on; no fold can be fitted and judged; every pixel
+            is background, arrays of different length, NaN.
+    """
+    features = as_features(whole_features, "whole_features")
+    pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(features))
+    predicted = np.zeros(len(features), dtype=np.int64)
+    judged = np.zeros(len(features), dtype=bool)
+    for fold in _folds(pixels.subjects, as_labels(whole_images, len(features), "whole_images")[0]):
+        fitted = pixels.labels[~fold]
+        if len(np.unique(fitted)) > 1:
+            predicted[fold] = _head(features[~fold], fitted, pixels.weights[~fold])(features[fold])
+            judged |= fold
+    if not judged.any():
+        raise MetricError("whole_labels: only one image shows the structure, so no fold is left; label another one")
+    return pixels.only(judged).dice(predicted[judged])
+
+
+class _Pixels:
+    """Labels, subjects and weights of pixels, checked."""
+
+    def __init__(
+        self, labels: NDArray[np.int64], subjects: NDArray[np.int64], weights: NDArray[np.float64], n_classes: int
+    ) -> None:
+        self.labels, self.subjects, self.weights, self.n_classes = labels, subjects, weights, n_classes
+
+    @classmethod
+    def of(cls, labels: Any, subjects: Any, weights: Any, n_pixels: int) -> _Pixels:
+        """Raises MetricError for arrays that do not fit, and where every pixel is background."""
+        as_labels(labels, n_pixels, "whole_labels")
+        found = as_array(labels, "whole_labels").ravel().astype(np.int64)
+        if found.min() < 0:
+            raise MetricError("whole_labels: holds negative values; classes are 0, the background, and above")
+        if not found.any():
+            raise MetricError("whole_labels: all are 0, the background; label images that show the structure")
+        persons = as_labels(subjects, n_pixels, "whole_subjects")[0]
+        weight = np.ones(n_pixels) if weights is None else as_array(weights, "whole_weights").astype(np.float64).ravel()
+        if len(weight) != n_pixels or not (np.isfinite(weight).all() and (weight > 0).all()):
+            raise MetricError(f"whole_weights: give {n_pixels} positive numbers, one per pixel")
+        return cls(found, persons, weight, int(found.max()) + 1)
+
+    def only(self, chosen: NDArray[np.bool_]) -> _Pixels:
+        """Some of them."""
+        return _Pixels(self.labels[chosen], self.subjects[chosen], self.weights[chosen], self.n_classes)
+
+    def dice(self, predicted: NDArray[np.int64]) -> float:
+        """Mean over subjects and the classes each has, but 0."""
+        found = []
+        for subject in np.unique(self.subjects):
+            of = self.subjects == subject
+            labels, guesses, weights = self.labels[of], predicted[of], self.weights[of]
+            labelled = np.bincount(labels, weights, self.n_classes)[1:]
+            guessed = np.bincount(guesses.clip(0, self.n_classes), weights, self.n_classes + 1)[1 : self.n_classes]
+            right = np.bincount(labels[labels == guesses], weights[labels == guesses], self.n_classes)[1:]
+            has = labelled > 0
+            found += list(2 * right[has] / (labelled + guessed)[has])
+        return float(np.mean(found))
+
+
+def _folds(subjects: NDArray[np.int64], images: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
+    """Which pixels are judged on, fold by fold: a subject's; of one subject, every other image's; none of one image."""
+    parts = subjects if len(np.unique(subjects)) > 1 else np.unique(images, return_inverse=True)[1] % 2
+    names = np.unique(parts)
+    return (parts == name for name in (names if len(names) > 1 else ()))
+
+
+def _head(
+    features: Floats, labels: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Callable[[Floats], NDArray[np.int64]]:
+    """The linear discriminant of some pixels, as a function from features to classes."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    classes = classes.astype(np.int64)
+    centre = features.mean(axis=0, dtype=np.float64)
+    shifted = (features - centre).astype(np.float64)
+    indicator = one_hot(codes, len(classes))
+    mass = indicator.T @ weights
+    means = (indicator.T @ (shifted * weights[:, None])) / mass[:, None]
+    within = shifted - means[codes]
+    covariance = within.T @ (within * weights[:, None]) / mass.sum()
+    scale = np.trace(covariance) / len(covariance)
+    covariance[np.diag_indices_from(covariance)] += max(_RIDGE * scale, np.finfo(np.float64).tiny)
+    slopes = cho_solve(cho_factor(covariance), means.T)
+    offsets = np.log(mass / mass.sum()) - 0.5 * np.einsum("kd,dk->k", means, slopes)
+    binary = len(classes) == 2
+    if binary:
+        slope = slopes[:, 1] - slopes[:, 0]
+        threshold = _best_threshold(shifted @ slope, codes == 1, weights)
+
+    def classify(others: Floats) -> NDArray[np.int64]:
+        moved = (others - centre).astype(np.float64)
+        if binary:
+            return np.asarray(classes[(moved @ slope >= threshold).astype(np.intp)])
+        return np.asarray(classes[(moved @ slopes + offsets).argmax(axis=1)])
+
+    return classify
+
+
+def _best_threshold(scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]) -> float:
+    """From which score on to call pixels positive, for the best Dice coefficient."""
+    order = np.argsort(-scores)
+    found, called = np.cumsum((weights * positive)[order]), np.cumsum(weights[order])
+    return float(scores[order[int((2 * found / (called + found[-1])).argmax())]])
