@@ -12,7 +12,7 @@ from scipy.linalg import cho_factor, cho_solve
 from medtrans.errors import MetricError
 from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, one_hot
 
-_RIDGE = 1e-3  # of the mean variance, so that constant and dependent features do no harm
+_RIDGE = 1e-4  # of the mean variance, so that constant and dependent features do no harm
 
 
 def whole_zero_shot_dice(
@@ -156,8 +156,8 @@ def _head(
     means = (indicator.T @ (shifted * weights[:, None])) / mass[:, None]
     within = shifted - means[codes]
     covariance = within.T @ (within * weights[:, None]) / mass.sum()
-    scale = np.trace(covariance) / len(covariance)
-    covariance[np.diag_indices_from(covariance)] += max(_RIDGE * scale, np.finfo(np.float64).tiny)
+    variance = float(np.mean(weights @ shifted**2)) / mass.sum()
+    covariance[np.diag_indices_from(covariance)] += _RIDGE * variance if variance > 0 else 1.0
     slopes = cho_solve(cho_factor(covariance), means.T)
     offsets = np.log(mass / mass.sum()) - 0.5 * np.einsum("kd,dk->k", means, slopes)
     binary = len(classes) == 2

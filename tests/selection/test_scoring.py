@@ -10,7 +10,7 @@ from torch import nn
 from medtrans.errors import ConvergenceError, MedtransError
 from medtrans.metrics.registry import Metric
 from medtrans.sampling import PixelSample
-from medtrans.selection.scoring import metric_values, pixel_arrays, score_source
+from medtrans.selection.scoring import LookedAt, look_at, metric_values, pixel_arrays, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Signature, Source
 from medtrans.tasks import Case, Task, TaskName
@@ -67,11 +67,11 @@ METRICS = [metric(name, lambda target_labels: float(target_labels.sum())) for na
 
 
 def score(metrics, of=None, sample=SAMPLE):
-    return score_source(of or source(SIGNATURE), TARGET, sample, metrics, "cpu", Stopwatch())
+    return score_source(of or source(SIGNATURE), TARGET, LookedAt(sample), metrics, "cpu", Stopwatch())
 
 
 def test_arrays_are_those_of_the_network_at_the_sampled_pixels():
-    arrays = pixel_arrays(source(SIGNATURE), TARGET, SAMPLE, "cpu")
+    arrays = pixel_arrays(source(SIGNATURE), TARGET, LookedAt(SAMPLE), "cpu")
     np.testing.assert_array_equal(arrays["target_features"][:, 0], [1, 2, 63, 64])
     np.testing.assert_array_equal(arrays["target_labels"], [0, 0, 1, 1])
     np.testing.assert_allclose(arrays["source_probs"][0, 1], 1 / (1 + np.exp(-1)), rtol=1e-6)
@@ -162,3 +162,29 @@ def test_equal_repetitions_are_computed_once():
     same = PixelSample(SAMPLE.case_index, SAMPLE.position, SAMPLE.label, (everything,) * 3)
     assert metric_values(metric("m", count), {"target_labels": np.arange(4)}, same) == (4.0, 4.0, 4.0)
     assert len(calls) == 1
+
+
+# Whole images
+
+
+def test_whole_images_are_looked_at_where_a_metric_asks_for_them() -> None:
+    asks = metric("asks", lambda whole_features, whole_labels: float((whole_features[:, 0] * whole_labels).sum()))
+    does_not = METRICS[0]
+    assert look_at(TARGET, SAMPLE, [does_not], 0).whole is None
+    looked = look_at(TARGET, SAMPLE, [does_not, asks], 0)
+    values, missing = score_source(source(), TARGET, looked, [does_not, asks], "cpu", Stopwatch())
+    assert missing == []
+    assert values == {"a": (1.0, 1.0), "asks": (float(np.arange(33, 65).sum()),) * 2}
+
+
+def test_what_needs_whole_images_alone_is_computed_once() -> None:
+    calls = []
+
+    def counted(whole_labels):
+        calls.append(len(whole_labels))
+        return 0.5
+
+    counting = metric("counting", counted)
+    values, _ = score_source(source(), TARGET, look_at(TARGET, SAMPLE, [counting], 0), [counting], "cpu", Stopwatch())
+    assert values == {"counting": (0.5, 0.5)}
+    assert calls == [64]

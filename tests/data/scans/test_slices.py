@@ -91,3 +91,40 @@ def test_fewer_slices_than_asked_for_is_noted() -> None:
 def test_no_slices_is_a_wrong_setting() -> None:
     with pytest.raises(ConfigError, match="at least one"):
         slice_cases("a", prepared([0, 0, 2]), 0)
+
+
+# Slices without the structure, and what the chosen ones stand for
+
+
+def test_empty_slices_are_evenly_spaced_among_those_with_brain() -> None:
+    # without the structure are 0, 2, 3 and 6, 7 (1 holds no brain); the middles of two halves of five are 2 and 6
+    cases, notes = slice_cases("a", prepared([0, 0, 0, 0, 4, 4, 0, 0]), 1, 2)
+    assert [case.id for case in cases] == ["a/z022", "a/z024", "a/z026"]
+    assert notes == ()
+
+
+def test_slices_stand_for_the_area_and_for_the_empty_ones_that_they_were_chosen_from() -> None:
+    # area 16 in all, 8 for each of two: slice 2 shows 2 of them, slice 4 shows 8; the three empty ones stand as one
+    cases, _ = slice_cases("a", prepared([0, 0, 2, 6, 8, 0, 0]), 2, 1)
+    areas = [np.count_nonzero(case.label) for case in cases]
+    stands_for = [case.stands_for for case in cases]
+    assert [case.id for case in cases] == ["a/z023", "a/z024", "a/z025"]
+    assert stands_for == pytest.approx([8 / 6, 1, 3])
+    assert np.dot(areas, stands_for) == pytest.approx(16)
+
+
+def test_all_slices_and_those_named_stand_for_themselves() -> None:
+    for chosen in (None, (22, 24)):
+        assert {case.stands_for for case in slice_cases("a", prepared([0, 0, 2, 6, 8]), chosen)[0]} == {1}
+
+
+def test_fewer_empty_slices_than_asked_for_is_noted() -> None:
+    cases, notes = slice_cases("a", prepared([1, 0, 2, 3, 0]), 1, 4)
+    assert len(cases) == 2
+    assert notes == ("4 empty slices asked for, but only 1 hold brain without it.",)
+
+
+def test_a_slice_where_the_structure_is_unknown_is_not_empty() -> None:
+    volume = prepared([0, 0, 2, 3, 0])
+    volume.label[0, 0, 0] = IGNORE_LABEL
+    assert [case.id for case in slice_cases("a", volume, 1, 2)[0]] == ["a/z023", "a/z024"]

@@ -258,3 +258,31 @@ def test_a_store_of_before_people_were_recorded_is_read_and_goes_on(filled_store
         assert tables(store) == before
     with Store.read(filled_store) as store:
         assert store.frame("people").to_numpy().tolist() == [[TARGETS[0], "anna"]]
+
+
+# Going on with other metrics or filters
+
+
+def test_other_metrics_forget_the_scores_and_keep_the_transfers(filled_store: Path, tiny_job: StudyJob) -> None:
+    with Store.read(filled_store) as store:
+        before = tables(store)
+    other = tiny_job.model_copy(update={"metrics": ("logme",)})
+    with Store.open(filled_store, other) as store:
+        assert store.job.metrics == ("logme",)
+        after, kinds = tables(store), set(store.frame("pieces")["kind"])
+    assert after["scores"]["data"] == after["missing"]["data"] == []
+    assert "score" not in kinds
+    assert after["transfers"] == before["transfers"]
+    assert before["transfers"]["data"]
+    assert after["candidates"] == before["candidates"]
+    assert before["candidates"]["data"]
+    Store.open(filled_store, other).close()  # the study is what it is now
+
+
+def test_other_filters_forget_what_filters_said(filled_store: Path, tiny_job: StudyJob) -> None:
+    with Store.read(filled_store) as store:
+        before = tables(store)
+    with Store.open(filled_store, tiny_job.model_copy(update={"filters": {}})) as store:
+        after = tables(store)
+    assert after["candidates"]["data"] == []
+    assert after["scores"] == before["scores"]
