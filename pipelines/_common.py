@@ -17,9 +17,10 @@ from medtrans.config import StudyJob
 from medtrans.report.study.live import shown, what_was_done
 from medtrans.report.study.page import write_study_report
 from medtrans.report.study.text import MODE_NAMES
-from medtrans.studies.findings.relations import Relation, by_relation
+from medtrans.studies.findings.relations import by_relation
 from medtrans.studies.findings.results import Results
 from medtrans.tasks import TaskName
+from medtrans.tasks.relations import Relation
 
 DEFAULT_STUDY = Path("runs/study-open-ms")  # the output of configs/study_open_ms.yaml
 

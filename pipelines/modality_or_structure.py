@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from _common import compare_sources, read_study
 
-from medtrans.studies.findings.relations import BOTH_OTHER, OTHER_MODALITY, OTHER_STRUCTURE, relation
+from medtrans.tasks.relations import BOTH_OTHER, OTHER_MODALITY, OTHER_STRUCTURE, relation
 
 if __name__ == "__main__":
     compare_sources(

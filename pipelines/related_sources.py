@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from _common import compare_sources, read_study
 
-from medtrans.studies.findings.relations import relatedness
+from medtrans.tasks.relations import relatedness
 
 if __name__ == "__main__":
     compare_sources(read_study(__doc__), "related_sources", relatedness, ["related", "unrelated"])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from _common import compare_sources, read_study
 
-from medtrans.studies.findings.relations import structure_relation
+from medtrans.tasks.relations import structure_relation
 
 if __name__ == "__main__":
     compare_sources(read_study(__doc__), "subset_structures", structure_relation, ["smaller", "bigger"])

@@ -1,6 +1,6 @@
 """Rankings against truth, and what scores over many targets say about tasks."""
 
-from medtrans.agreement.intervals import FEWEST_GROUPS, Interval, group_interval, why_no_interval
+from medtrans.agreement.intervals import FEWEST_GROUPS, Interval, group_interval, replicate_interval, why_no_interval
 from medtrans.agreement.measures import (
     dcg,
     footrule,
@@ -24,6 +24,7 @@ __all__ = [
     "ndcg",
     "ordinal_affinities",
     "pairwise_wins",
+    "replicate_interval",
     "share_of_best",
     "spearman",
     "top_k_regret",

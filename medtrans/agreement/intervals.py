@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +90,31 @@ def group_interval(values: ArrayLike, groups: ArrayLike | None, statistic: Stati
     error = np.sqrt((count - 1) / count * np.sum((without - estimate) ** 2))
     freedom = (count - 1) * np.sqrt(sizes.sum() ** 2 / (count * np.sum(sizes**2)))
     margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error)
+    return Interval(estimate, estimate - margin, estimate + margin)
+
+
+def replicate_interval(estimate: float, without: Sequence[float]) -> Interval:
+    r"""The 95 % interval of a statistic by its G values without one person each (the jackknife over people).
+
+    .. math:: T \pm t_{0.975, G - 1} \sqrt{\frac{G - 1}{G} \sum_p (T_{-p} - \bar T)^2}
+
+    with :math:`\bar T` the mean of the values. For targets that share people: what makes :math:`T_{-p}` differ is that
+    person alone. Where people are also labelled, a draw of labelled people goes with each of its members, which makes
+    the interval wider than the noise is (``benchmarks/coverage.py``).
+
+    Args:
+        estimate: T, with everyone.
+        without: :math:`T_{-p}`, one for each person.
+
+    Returns:
+        The ends are NaN below `FEWEST_GROUPS` people, and where the statistic has no value without one of them.
+    """
+    values = np.asarray(without, dtype=np.float64)
+    if len(values) < FEWEST_GROUPS or not (np.isfinite(estimate) and np.isfinite(values).all()):
+        return Interval(estimate, np.nan, np.nan)
+    count = len(values)
+    error = np.sqrt((count - 1) / count * np.sum((values - values.mean()) ** 2))
+    margin = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * error)
     return Interval(estimate, estimate - margin, estimate + margin)
 
 

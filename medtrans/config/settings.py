@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from medtrans.config.layouts import layout_named
 from medtrans.errors import ConfigError
+from medtrans.tasks.relations import RELATIONS, Relations
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -148,6 +149,26 @@ class FilterSettings(Settings):
     roi: bool = True
     min_shape_similarity: Annotated[float, Field(gt=0, le=1)] = 0.2
     min_pool: Count = 4  # never leave fewer sources than this
+
+
+Members = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class RelationSettings(Settings):
+    """What the rule by names knows of structures beside what it knows already; see ``medtrans.tasks.relations``."""
+
+    parts: dict[str, Members] = {}  # of structures that consist of others: TC: [NCR, ET]
+    wholes: dict[str, Members] = {}  # what parts together make up
+    groups: dict[str, Members] = {}  # of structures that are alike, so that sources of one serve the others
+
+    def table(self) -> Relations:
+        """The default with these."""
+        return RELATIONS.extended(self.parts, self.wholes, self.groups)
+
+    def structures(self) -> list[str]:
+        """Every structure that is named, each once."""
+        members = (it for group in (self.parts, self.wholes, self.groups) for names in group.values() for it in names)
+        return list(dict.fromkeys((*self.parts, *members)))
 
 
 Device = Literal["auto", "cpu", "cuda"]

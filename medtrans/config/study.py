@@ -19,6 +19,7 @@ from medtrans.config.settings import (
     Metrics,
     NetworkSettings,
     PreprocessingSettings,
+    RelationSettings,
     SamplerSettings,
     Seed,
     Settings,
@@ -141,6 +142,7 @@ class StudyJob(Settings):
     measure: AccuracyMeasure | None = None  # of what transfer gives; None: miou for photographs, dice for the others
     same_task: bool = False  # whether the source of the target's own task is a candidate
     many_to_one: ManyToOneSettings | None = None
+    relations: RelationSettings = RelationSettings()  # of structures, for the rule by names
     device: Device = "auto"
     seed: Seed = 0  # of the sampled pixels
     executor: ExecutorSettings = ExecutorSettings()
@@ -187,10 +189,11 @@ class StudyJob(Settings):
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values: not where files lie, nor where the pieces run.
 
-        Nor ``measure``: all measures are kept. Of encoder weights the name of the file counts.
+        Nor ``measure``, as all measures are kept, and ``relations``, which nothing is run for. Of encoder weights the
+        name of the file counts.
         """
         root: Any = {"__all__": {"data": {"root"}}}
-        elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure"), True)
+        elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure", "relations"), True)
         elsewhere |= {"sources": root, "targets": root}
         identity = self.model_dump(mode="json", exclude=elsewhere) | {"scoring": SCORING}
         for network in (identity["network"], *(it for group in identity["sources"] for it in group["networks"] or ())):

@@ -49,6 +49,7 @@ def _check(job: StudyJob) -> None:
     if NO_FILTER in job.filters:
         raise ConfigError(f"filters: the name '{NO_FILTER}' stands for no filter, which is always compared; rename it")
     _check_transfer(job)
+    _check_relations(job)
     for source in job.source_groups():
         if FUSED in source:
             raise ConfigError(f"sources: '{source}': '{FUSED}' stands between the names of fused sources; rename it")
@@ -63,6 +64,18 @@ def _check_transfer(job: StudyJob) -> None:
         raise ConfigError("transfer: head and full are both null, so there is no truth to compare with; set one")
     if job.transfer.head_first and modes == ("full",):
         raise ConfigError("transfer.head_first retrains the head as head says, which is null; set head_first: false")
+
+
+def _check_relations(job: StudyJob) -> None:
+    """A structure that nobody has is more likely misspelt than told in vain."""
+    tasks = [TaskName.of_source(name) for name in job.source_groups()]
+    tasks += [TaskName.of_target(name) for name in job.target_groups()]
+    known = dict.fromkeys(part for task in tasks for part in (task.structure, *task.structure.split("+")))
+    for structure in job.relations.structures():
+        if structure not in known:
+            raise ConfigError(
+                f"relations: no source or target is of structure '{structure}'; {did_you_mean(structure, known)}"
+            )
 
 
 def _check_metrics(job: StudyJob) -> None:

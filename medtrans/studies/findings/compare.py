@@ -7,7 +7,7 @@ score: every measure is over the same candidates, with and without a filter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,16 @@ from medtrans.agreement import (
 from medtrans.agreement.measures import Measure
 from medtrans.errors import MetricError
 from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.baselines import (
+    BASELINES,
+    CHANCE,
+    NAMES,
+    STATIC,
+    baseline_scores,
+    chance_agreement,
+)
 from medtrans.studies.findings.ceiling import FEWEST, ceiling, repeatability_table
-from medtrans.studies.findings.people import ENDS, People, with_ends
+from medtrans.studies.findings.people import ENDS, NO_REPLICATES, People, Replicates, with_ends
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -58,32 +66,52 @@ _KEYS = ["mode", "sampler", "metric", "filter"]
 
 
 def agreement_table(results: Results) -> pd.DataFrame:
-    """Agreement of every metric with the truth, one row per mode, sampler, metric, filter and target.
+    """Agreement of every metric with the truth, one row per mode, sampler, metric, filter and target; then baselines.
 
     Returns:
         Those five columns, then `MEASURES`, ``spearman_one_seed`` (mean over seeds of the correlation with that seed's
         truth alone, to be held against ``between_seeds`` of `ceiling_table`), n_candidates (with a truth), n_unscored
         (of these, without a score), n_dropped (by the filter) and note: why there is no agreement, else empty.
-        ``regret`` is the top-1 regret; with fewer than k candidates ``footrule_k`` is NaN.
+        ``regret`` is the top-1 regret; with fewer than k candidates ``footrule_k`` is NaN. Of ``baselines.BASELINES``
+        the sampler is empty and the filter none.
     """
     rows = []
     for mode in results.modes:
         truth, by_seed = results.truth(mode).T, [table.T for table in results.truth_by_seed(mode).values()]
-        for filter_name in results.filters:
+        for way, scores in _ways(results, mode):
+            filter_name = way["filter"]
             kept = results.kept(filter_name).T
             run = results.targets if filter_name == NO_FILTER else results.filtered(filter_name)
-            for sampler in results.samplers:
-                for metric in results.metrics:
-                    scores = results.scores(sampler, metric).T
-                    for target in results.targets:
-                        seeds = [table[target] for table in by_seed]
-                        row = agreement(scores[target], truth[target], kept[target], seeds)
-                        if not row["note"] and target not in run:
-                            row |= {**dict.fromkeys([*MEASURES, ONE_SEED], np.nan), "note": "the filter was not run"}
-                        where = (mode, sampler, metric, filter_name)
-                        rows.append({**dict(zip(_KEYS, where, strict=True)), "target": target, **row})
+            for target in results.targets:
+                seeds = [table[target] for table in by_seed]
+                row = agreement(scores[target], truth[target], kept[target], seeds)
+                if not row["note"] and target not in run:
+                    row |= {**dict.fromkeys([*MEASURES, ONE_SEED], np.nan), "note": "the filter was not run"}
+                rows.append({**way, "target": target, **row})
+        rows += [_chance_row(mode, target, truth[target]) for target in results.targets]
     counts = ["n_candidates", "n_unscored", "n_dropped", "note"]
     return pd.DataFrame(rows, columns=[*_KEYS, "target", *MEASURES, ONE_SEED, *counts])
+
+
+def _ways(results: Results, mode: str) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Every way to rank sources but chance: its keys, and its scores, source x target."""
+    for filter_name in results.filters:
+        for sampler in results.samplers:
+            for metric in results.metrics:
+                way = {"mode": mode, "sampler": sampler, "metric": metric, "filter": filter_name}
+                yield way, results.scores(sampler, metric).T
+    for baseline in (NAMES, STATIC):
+        way = {"mode": mode, "sampler": "", "metric": baseline, "filter": NO_FILTER}
+        yield way, baseline_scores(results, baseline, mode).T
+
+
+def _chance_row(mode: str, target: str, truth: pd.Series) -> dict[str, Any]:
+    known = truth.dropna().to_numpy(float)
+    row = agreement(truth, truth, truth.notna())  # of the truth with itself: why there would be none
+    if not row["note"]:
+        row |= {**dict.fromkeys([*MEASURES, ONE_SEED], np.nan), **chance_agreement(known), ONE_SEED: 0.0}
+    where = {"mode": mode, "sampler": "", "metric": CHANCE, "filter": NO_FILTER}
+    return {**where, "target": target, **row, "n_unscored": 0, "n_dropped": 0}
 
 
 def agreement(
@@ -118,47 +146,100 @@ def ranked_places(scores: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArr
 
 def summary_table(results: Results) -> pd.DataFrame:
     """`summary` of the study's own tables."""
-    return summary(agreement_table(results), repeatability_table(results), results.people)
+    replicates = [Replicates.of(results, make) for make in (agreement_table, repeatability_table)]
+    return summary(agreement_table(results), repeatability_table(results), results.people, *replicates)
 
 
-def summary(agreements: pd.DataFrame, repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame:
+def summary(
+    agreements: pd.DataFrame,
+    repeatabilities: pd.DataFrame,
+    people: People,
+    without: Replicates = NO_REPLICATES,
+    truth_without: Replicates = NO_REPLICATES,
+) -> pd.DataFrame:
     """Means over targets, by mode, sampler, metric and filter.
 
-    Every measure of `agreement_table` has three columns: the mean, and its 95 % interval over targets with ``_low`` and
-    ``_high``, NaN for the reason in ``no_interval``. ``share_of_ceiling`` has them too. n_targets counts the targets
-    with an agreement, n_without those without, for the reasons in ``note``.
+    Every measure of `agreement_table` has three columns: the mean, and its 95 % interval over targets, or over people
+    where targets share them, with ``_low`` and ``_high``, NaN for the reason in ``no_interval``. ``share_of_ceiling``
+    has them too, and ``ahead``: by how much the mean Spearman correlation exceeds that of ``baseline``, the best of
+    those that need no label and no run (NaN for these themselves). n_targets counts the targets with an agreement,
+    n_without those without, for the reasons in ``note``.
+
+    Args:
+        agreements: `agreement_table`.
+        repeatabilities: `repeatability_table`.
+        people: of the study.
+        without: the agreements without each person.
+        truth_without: the repeatabilities likewise.
     """
-    measures = [*MEASURES, ONE_SEED]
+    best = _best_baselines(agreements)
+    agreements, without = _with_ahead(agreements, best), without.map(partial(_with_ahead, best=best))
     rows = []
     for where, group in agreements.groupby(_KEYS, sort=False):
-        judged = group[group["note"] == ""]
-        row: dict[str, Any] = dict(zip(_KEYS, where, strict=True))
-        row |= {"n_targets": len(judged), "n_without": len(group) - len(judged)}
-        for name in measures:
-            row |= with_ends(name, people.interval(judged, [name]))
-        row |= with_ends("share_of_ceiling", share_of_ceiling(judged, repeatabilities, people))
-        row["no_interval"] = people.why_no_interval(judged["target"].tolist())
+        keys = dict(zip(_KEYS, where, strict=True))
+        judged, others = group[group["note"] == ""], without.where({**keys, "note": ""})
+        row: dict[str, Any] = {**keys, "n_targets": len(judged), "n_without": len(group) - len(judged)}
+        for name in [*MEASURES, ONE_SEED]:
+            row |= with_ends(name, people.interval(judged, [name], replicates=others))
+        row |= with_ends("ahead", people.interval(judged, ["ahead"], replicates=others))
+        truths = truth_without.where({"mode": keys["mode"]})
+        row |= with_ends("share_of_ceiling", share_of_ceiling(judged, repeatabilities, people, others, truths))
+        row["baseline"] = best.get(str(keys["mode"]), "")
+        row["no_interval"] = people.why_no_interval(judged["target"].tolist(), others)
         row["note"] = "; ".join(sorted(set(group["note"]) - {""}))
         rows.append(row)
-    columns = [f"{name}{end}" for name in [*measures, "share_of_ceiling"] for end in ENDS]
-    return pd.DataFrame(rows, columns=[*_KEYS, "n_targets", "n_without", *columns, "no_interval", "note"])
+    columns = [f"{name}{end}" for name in [*MEASURES, ONE_SEED, "ahead", "share_of_ceiling"] for end in ENDS]
+    columns = [*_KEYS, "n_targets", "n_without", *columns, "baseline", "no_interval", "note"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def share_of_ceiling(agreements: pd.DataFrame, repeatabilities: pd.DataFrame, people: People) -> Interval:
+def _best_baselines(agreements: pd.DataFrame) -> dict[str, str]:
+    """By mode, the baseline with the highest mean Spearman correlation."""
+    rows = agreements[agreements["metric"].isin(BASELINES)]
+    means = rows.groupby(["mode", "metric"], sort=False)["spearman"].mean().dropna().reset_index()
+    best = means.sort_values("spearman", kind="stable").groupby("mode").last()
+    return {str(mode): str(metric) for mode, metric in best["metric"].items()}
+
+
+def _with_ahead(agreements: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
+    """With the column ``ahead``: Spearman correlation minus that of the mode's best baseline on the same target."""
+    rows = agreements[agreements["metric"] == agreements["mode"].map(best)]
+    baseline = rows.set_index(["mode", "target"])["spearman"]
+    theirs = baseline.reindex(pd.MultiIndex.from_frame(agreements[["mode", "target"]])).to_numpy(float)
+    ahead = (agreements["spearman"] - theirs).mask(agreements["metric"].isin(BASELINES))
+    return agreements.assign(ahead=ahead)
+
+
+def share_of_ceiling(
+    agreements: pd.DataFrame,
+    repeatabilities: pd.DataFrame,
+    people: People,
+    without: Replicates = NO_REPLICATES,
+    truth_without: Replicates = NO_REPLICATES,
+) -> Interval:
     """Mean Spearman correlation over targets as a share of the ceiling of the same targets, with its interval.
 
     It may exceed 1, since a metric without noise of its own can come nearer to the truth than another set of seeds
     would. NaN where the ceiling is not above 0.
     """
-    columns = ["mode", "target", "between_seeds", "n_seeds"]
-    pairs = agreements.merge(repeatabilities[columns], on=["mode", "target"])
+    pairs = _with_truths(agreements, repeatabilities)
+    both = {
+        name: _with_truths(table, truth_without.tables[name])
+        for name, table in without.tables.items()
+        if name in truth_without.tables
+    }
 
     def share(rows: NDArray[np.float64]) -> float:
         spearman_mean, between_seeds = rows.mean(axis=0)
         possible = ceiling(between_seeds, int(pairs["n_seeds"].max()))
         return float(spearman_mean / possible) if possible > 0 else float("nan")
 
-    return people.interval(pairs, ["spearman", "between_seeds"], share)
+    return people.interval(pairs, ["spearman", "between_seeds"], share, Replicates(both))
+
+
+def _with_truths(agreements: pd.DataFrame, repeatabilities: pd.DataFrame) -> pd.DataFrame:
+    columns = ["mode", "target", "between_seeds", "n_seeds"]
+    return agreements.merge(repeatabilities[columns], on=["mode", "target"])
 
 
 def _why_none(places: NDArray[np.float64], truth: NDArray[np.float64], *, n_scored: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from pathlib import Path
 
@@ -86,28 +86,31 @@ class Results:
         """The study's measure as people write it: Dice, mIoU or pixel accuracy."""
         return MEASURE_NAMES[self.measure]
 
-    def truth(self, mode: str, measure: AccuracyMeasure | None = None, *, without: str | None = None) -> pd.DataFrame:
-        """Mean accuracy over the seeds, in [0, 1]; NaN where a seed is missing. Measure None: the study's.
+    def without(self, person: str) -> Results:
+        """What the study would have found without a person of its tables of people, among those judged and labelled.
 
-        ``without``: as if this person had not been judged: mean over the others (see `by_person`).
+        Targets for which the person is labelled have no transfers then; the accuracy on the others is the mean over
+        everyone else they are judged on (of mIoU, which is pooled over people, that is not quite the same measure).
         """
-        return _mean(list(self.truth_by_seed(mode, measure, without=without).values()))
+        labelled = self.frames["labelled"]
+        dropped = set(labelled.loc[labelled["person"] == person, "target"])
+        keys = ["target", "source", "mode", "seed"]
+        others = self.frames["by_person"]
+        others = others[(others["person"] != person) & ~others["target"].isin(dropped)]
+        transfers = others.groupby(keys, as_index=False)[list(MEASURE_NAMES)].mean()
+        return replace(self, frames={**self.frames, "transfers": transfers})
 
-    def truth_by_seed(
-        self, mode: str, measure: AccuracyMeasure | None = None, *, without: str | None = None
-    ) -> dict[int, pd.DataFrame]:
+    def truth(self, mode: str, measure: AccuracyMeasure | None = None) -> pd.DataFrame:
+        """Mean accuracy over the seeds, in [0, 1]; NaN where a seed is missing. None: by the study's measure."""
+        return _mean(list(self.truth_by_seed(mode, measure).values()))
+
+    def truth_by_seed(self, mode: str, measure: AccuracyMeasure | None = None) -> dict[int, pd.DataFrame]:
         """Accuracy after transfer with each seed, as `truth`; NaN where it is missing."""
         _check_known("mode", mode, MODES)
         column = self._column(measure)
-        transfers = self.frames["transfers"] if without is None else self._transfers_without(without)
+        transfers = self.frames["transfers"]
         transfers = transfers[transfers["mode"] == mode]
         return {seed: self._table(transfers[transfers["seed"] == seed], column) for seed in self.job.seeds}
-
-    def _transfers_without(self, person: str) -> pd.DataFrame:
-        """Like the table of transfers, by the means over all other judged people."""
-        others = self.frames["by_person"][self.frames["by_person"]["person"] != person]
-        means = others.groupby(["target", "source", "mode", "seed"])[list(MEASURE_NAMES)].mean()
-        return means.reset_index()
 
     def scratch(self, measure: AccuracyMeasure | None = None) -> pd.Series:
         """Mean accuracy over the seeds of training without a source, by target; only targets with all seeds."""

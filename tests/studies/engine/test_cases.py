@@ -18,7 +18,7 @@ from medtrans.config import StudyJob
 from medtrans.errors import ConfigError, DataError
 from medtrans.sampling import sample_pixels
 from medtrans.studies.engine import cases as module
-from medtrans.studies.engine.cases import held_out_cases, labelled_task, sampled_pixels
+from medtrans.studies.engine.cases import held_out_cases, labelled_task, looked_at
 from tests.data.tiny_scans import write_fets
 from tests.data.tiny_streets import write_cityscapes
 
@@ -101,7 +101,7 @@ def test_pixels_are_those_that_a_ranking_draws(scans: Path) -> None:
     for sampler in ("boundary", "uniform"):
         drawn = settings.samplers[sampler].model_dump()
         expected = sample_pixels(labelled_task(settings, TARGET).cases, **drawn, rng=np.random.default_rng(5))
-        found = sampled_pixels(settings, TARGET, sampler)
+        found = looked_at(settings, TARGET, sampler).sample
         np.testing.assert_array_equal(found.position, expected.position)
         assert all(map(np.array_equal, found.repetitions, expected.repetitions))
 

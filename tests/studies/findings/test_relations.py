@@ -3,74 +3,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from medtrans.studies.findings.relations import (
-    by_relation,
-    domain_relation,
-    kind,
-    relatedness,
-    relation,
-    relation_table,
-    structure_relation,
-)
+from medtrans.studies.findings.relations import by_relation, relation_table
 from medtrans.studies.findings.results import Results
-from medtrans.tasks import TaskName
-
-
-def task(text: str) -> TaskName:
-    return TaskName.parse(text)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "said"),
-    [
-        ("a/T1/GM", "b/T1/GM", "same"),
-        ("a/T1POST/GM", "b/T1CE/GM", "same"),  # two names of one contrast
-        ("a/T1/GM", "a/T2/GM", "same structure, other modality"),
-        ("a/T1/GM", "a/T1/WM", "other structure, same modality"),
-        ("a/T1/GM", "a/T2/WM", "both other"),
-        ("a/T1/NCR+ET", "a/T1/TC", "same"),  # the same parts
-    ],
-)
-def test_relation_by_modality_and_structure(source, target, said):
-    assert relation(task(source), task(target)) == said
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "said"),
-    [
-        ("GM", "GM", "same"),
-        ("GM", "CSF", "complementary"),
-        ("NCR", "ED", "complementary"),
-        ("TC", "ED", "complementary"),
-        ("WT", "ET", "bigger"),
-        ("ET", "TC", "smaller"),
-        ("TC", "ED+ET", "overlapping"),
-        ("GM", "ET", "not complementary"),
-        ("lesion", "ET", "not complementary"),
-        ("skull", "GM", "not complementary"),
-    ],
-)
-def test_relation_of_structures_by_their_parts(source, target, said):
-    assert structure_relation(task(f"a/T1/{source}"), task(f"b/T2/{target}")) == said
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "said"),
-    [
-        ("GM", "CSF", "related"),
-        ("ET", "lesion", "related"),
-        ("GM", "WT", "unrelated"),
-        ("skull", "skull", "related"),
-        ("skull", "GM", "unknown"),
-        ("GM+ET", "GM", "unknown"),
-    ],
-)
-def test_related_are_structures_of_one_kind(source, target, said):
-    assert relatedness(task(f"a/T1/{source}"), task(f"b/T1/{target}")) == said
-
-
-def test_a_structure_of_both_kinds_has_none():
-    assert (kind("ET+GM"), kind("NCR+lesion"), kind("GM+skull")) == ("", "abnormal", "")
+from medtrans.tasks.relations import domain_relation
 
 
 def test_mean_accuracy_by_relation_target_by_target():
