@@ -111,6 +111,17 @@ def study_report(study: AnyStudy) -> None:
     report_study(study)
 
 
+@study_app.command("fit")
+def study_fit(
+    studies: Annotated[list[Path], typer.Argument(help="Configurations, folders or stores of studies.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path("expected.json"),
+) -> None:
+    """Fit the expected accuracy to finished studies, for `expected` of a ranking."""
+    from medtrans.cli.study import fit_studies
+
+    fit_studies(studies, output)
+
+
 @app.command()
 def metrics() -> None:
     """List the metrics: what each needs, its range, its cost, its paper."""

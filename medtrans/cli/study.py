@@ -52,6 +52,29 @@ def report_study(where: Path) -> None:
     _write_report(store_path(where))
 
 
+def fit_studies(studies: list[Path], output: Path) -> None:
+    """Fit the expected accuracy to studies, write it, and print how well it does on structures that it has not seen.
+
+    Raises:
+        StudyError: a study cannot be read, or cannot be fitted.
+    """
+    from medtrans.report.files import write_texts
+    from medtrans.studies.findings.expectation import fit_expectation
+
+    found = fit_expectation([Results.read(store_path(study)) for study in studies])
+    write_texts({output: found.model_dump_json(indent=2) + "\n"})
+    names = ("targets", "pairs", "Spearman", "regret", "mean error", "coverage")
+    table = Table("mode", *(Column(name, justify="right") for name in names))
+    for fit in found.fits:
+        told = (fit.spearman, fit.regret, fit.error)
+        shown = [str(fit.n_targets), str(fit.n_pairs), *(f"{it:.3f}" for it in told), f"{fit.coverage:.0%}"]
+        table.add_row(fit.mode, *shown)
+    out.print(table)
+    people = "an unknown number of people" if found.n_people is None else f"{found.n_people} people"
+    out.print(f"On structures left out of the fit, judged on {people}.", markup=False)
+    out.print(f"wrote {output}", markup=False)
+
+
 def store_path(where: Path) -> Path:
     """The store of a study that is named by its configuration, its folder or its store."""
     if where.suffix in (".yaml", ".yml"):

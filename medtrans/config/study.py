@@ -143,6 +143,7 @@ class StudyJob(Settings):
     same_task: bool = False  # whether the source of the target's own task is a candidate
     many_to_one: ManyToOneSettings | None = None
     relations: RelationSettings = RelationSettings()  # of structures, for the rule by names
+    expectation: AnyPath | None = None  # a fit to other studies, to be judged; None: fitted anew, structures left out
     device: Device = "auto"
     seed: Seed = 0  # of the sampled pixels
     executor: ExecutorSettings = ExecutorSettings()
@@ -189,11 +190,11 @@ class StudyJob(Settings):
     def identity(self) -> dict[str, Any]:
         """What the results depend on, as JSON values: not where files lie, nor where the pieces run.
 
-        Nor ``measure``, as all measures are kept, and ``relations``, which nothing is run for. Of encoder weights the
-        name of the file counts.
+        Nor ``measure``, as all measures are kept, ``relations`` and ``expectation``, which nothing is run for. Of
+        encoder weights the name of the file counts.
         """
         root: Any = {"__all__": {"data": {"root"}}}
-        elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure", "relations"), True)
+        elsewhere: Any = dict.fromkeys(("output", "pool", "executor", "measure", "relations", "expectation"), True)
         elsewhere |= {"sources": root, "targets": root}
         identity = self.model_dump(mode="json", exclude=elsewhere) | {"scoring": SCORING}
         for network in (identity["network"], *(it for group in identity["sources"] for it in group["networks"] or ())):

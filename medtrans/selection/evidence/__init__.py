@@ -5,19 +5,17 @@ The JSON files beside this module are the evidence that ships with medtrans, eac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from medtrans.agreement import why_no_interval
 from medtrans.config import AccuracyMeasure, FilterSettings, SamplerSettings, Settings
-from medtrans.errors import ConfigError
+from medtrans.selection.evidence.files import read_model
 
-_MAX_BYTES = 2**20
 _REMEDY = "take the evidence.json that `medtrans study report` writes"
 
 
@@ -117,26 +115,10 @@ class Evidence(Settings):
 
 def read_evidence(path: str | Path) -> Evidence:
     """Read what a study wrote. Raises ConfigError for any file that is not that."""
-    path = Path(path)
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"{path}: too long for the evidence of a study; {_REMEDY}")
-        return Evidence.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: not the evidence of a study: {_first_problem(error)}; {_REMEDY}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not a JSON file: {' '.join(str(error).split())}; {_REMEDY}") from error
+    return read_model(Path(path), Evidence, "the evidence of a study", _REMEDY)
 
 
 def shipped_evidence(*, photographs: bool) -> tuple[Evidence, ...]:
     """The evidence on such images that comes with medtrans, by name of the file; none if no study is shipped."""
     shipped = (read_evidence(path) for path in sorted(Path(__file__).parent.glob("*.json")))
     return tuple(found for found in shipped if found.photographs == photographs)
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem: Any = error.errors(include_url=False)[0]
-    where = ".".join(map(str, problem["loc"]))
-    return f"key '{where}': {problem['msg']}" if where else str(problem["msg"])

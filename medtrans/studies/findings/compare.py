@@ -37,6 +37,7 @@ from medtrans.studies.findings.baselines import (
     chance_agreement,
 )
 from medtrans.studies.findings.ceiling import FEWEST, ceiling, repeatability_table
+from medtrans.studies.findings.expectation import expected_scores
 from medtrans.studies.findings.people import ENDS, NO_REPLICATES, People, Replicates, with_ends
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ MEASURES: Mapping[str, Measure] = {
     "gain_first": gain_first,
 }
 """By column of `agreement_table`; the footrules are sums of displacements, lower is better, as is the regret."""
+
+EXPECTED = "expected_accuracy"
+"""What the ranking by expected accuracy is called among the metrics."""
 
 ONE_SEED = "spearman_one_seed"
 _KEYS = ["mode", "sampler", "metric", "filter"]
@@ -100,6 +104,10 @@ def _ways(results: Results, mode: str) -> Iterator[tuple[dict[str, str], pd.Data
             for metric in results.metrics:
                 way = {"mode": mode, "sampler": sampler, "metric": metric, "filter": filter_name}
                 yield way, results.scores(sampler, metric).T
+    expected = expected_scores(results, mode)
+    if expected.notna().any(axis=None):
+        way = {"mode": mode, "sampler": results.samplers[0], "metric": EXPECTED, "filter": NO_FILTER}
+        yield way, expected.T
     for baseline in (NAMES, STATIC):
         way = {"mode": mode, "sampler": "", "metric": baseline, "filter": NO_FILTER}
         yield way, baseline_scores(results, baseline, mode).T
