@@ -190,7 +190,11 @@ def test_a_transfer_is_a_fine_tuning_judged_on_the_test_cases(root: Path, piece:
     job = a_job(root)
     job = a_job(root, transfer=job.transfer.model_dump() | {"head_first": head_first})
     expected = judged(job, transferred(job, piece, head_first=head_first and piece is FULL))
-    assert rows(job, piece) == {"transfers": [(TARGET, ONE, piece.mode, 1, *expected)]}
+    found = rows(job, piece)
+    assert found["transfers"] == [(TARGET, ONE, piece.mode, 1, *expected)]
+    ((*where, who, dice, miou, pixel_accuracy),) = found["by_person"]  # one subject is judged on: alone it is all
+    assert (where, who.rpartition(":")[2]) == ([TARGET, ONE, piece.mode, 1], held_out_cases(job, TARGET)[0].subject)
+    assert Accuracy(dice, miou, pixel_accuracy) == expected
 
 
 def test_from_scratch_no_source_takes_part(root: Path) -> None:
@@ -199,7 +203,7 @@ def test_from_scratch_no_source_takes_part(root: Path) -> None:
     network, descent = train_network(task, definition_for(task, job.network), training, device="cpu")
     expected = judged(job, network)
     assert descent.steps == 10
-    assert rows(job, SCRATCH) == {"transfers": [(TARGET, "", "scratch", 1, *expected)]}
+    assert rows(job, SCRATCH)["transfers"] == [(TARGET, "", "scratch", 1, *expected)]
 
 
 def test_fused_heads_are_judged_on_the_test_cases(root: Path) -> None:

@@ -112,7 +112,7 @@ def test_tables_of_a_study(filled_store):
     """h_score ranks as the truth does; otce_sim the other way, without a score for a/T2/GM."""
     results = Results.read(filled_store)
     table = agreement_table(results)
-    assert len(table) == 2 * 1 * 2 * 2 * 3  # modes, samplers, metrics, filters, targets
+    assert len(table) == 2 * (1 * 2 * 2 + 3) * 3  # modes, (samplers, metrics, filters; baselines), targets
     row = table.set_index(["mode", "metric", "filter", "target"]).loc[("head", "otce_sim", "none", "b/T1/WM")]
     # order by otce_sim: a/T1/GM, a/T1/WM, b/T1/GM, then a/T2/GM; by truth: b/T1/GM, a/T2/GM, a/T1/WM, a/T1/GM
     assert row["footrule"] == 3 + 1 + 2 + 2

@@ -15,6 +15,7 @@ from medtrans.config import StudyJob
 from medtrans.errors import StudyError
 from medtrans.studies.engine.pieces import Outcome
 from medtrans.studies.engine.plan import plan
+from medtrans.studies.engine.schema import PEOPLE_TABLES
 from medtrans.studies.engine.store import TABLES, Store
 from medtrans.studies.findings.exports import export_csv, export_parquet
 from medtrans.studies.findings.results import Results
@@ -36,7 +37,7 @@ def test_names_come_in_the_order_of_the_job(results: Results) -> None:
     assert (results.targets, results.sources) == (TARGETS, SOURCES)
     assert (results.modes, results.samplers, results.metrics) == (("head", "full"), ("boundary",), METRICS)
     assert results.filters == ("none", "default")
-    assert set(results.frames) == {*TABLES, "people", "pieces"}
+    assert set(results.frames) == {*TABLES, *PEOPLE_TABLES, "pieces"}
 
 
 def test_truth_is_the_mean_over_the_seeds(results: Results) -> None:
@@ -129,7 +130,7 @@ def test_unknown_names(results: Results) -> None:
 def test_csv_reads_back_equal(results: Results, tmp_path: Path) -> None:
     export_csv(results, tmp_path / "new" / "csv")
     written = {path.name for path in (tmp_path / "new/csv").iterdir()}
-    assert written == {f"{table}.csv" for table in (*TABLES, "people", "pieces")}
+    assert written == {f"{table}.csv" for table in (*TABLES, *PEOPLE_TABLES, "pieces")}
     with (tmp_path / "new/csv/transfers.csv").open(newline="", encoding="utf-8") as file:
         transfers = [(*row[:3], int(row[3]), *map(float, row[4:])) for row in list(csv.reader(file))[1:]]
     assert transfers == list(results.frames["transfers"].itertuples(index=False, name=None))
