@@ -11,7 +11,7 @@ from medtrans.data import load_task_from
 from medtrans.errors import MedtransError
 from medtrans.metrics.registry import choose_metrics
 from medtrans.report import ranking_csv, ranking_html, ranking_json, ranking_table, write_texts
-from medtrans.selection import Ranking, rank_sources, read_evidence
+from medtrans.selection import Ranking, rank_sources, read_evidence, read_expectation
 from medtrans.sources import Pool
 from medtrans.threads import limited_threads
 
@@ -24,6 +24,7 @@ def run_rank_job(job: RankJob, threads: int | None = None) -> Ranking:
     threads = job.threads if threads is None else threads
     _require_writable(job.output)
     metrics = choose_metrics(metric_choices(job.metrics))  # before the images are read
+    expectation = None if job.expectation is None else read_expectation(job.expectation)
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
     with limited_threads(threads), progress_bar(f"reading the images of {job.target}") as bar:
         target = load_task_from(job.target, job.data, job.preprocessing)
@@ -38,6 +39,8 @@ def run_rank_job(job: RankJob, threads: int | None = None) -> Ranking:
             device=job.device,
             progress=bar,
             evidence=evidence,
+            expectation=expectation,
+            relations=job.relations.table(),
         )
     out.print(ranking_table(ranking))
     for path in write_ranking(ranking, job.output):

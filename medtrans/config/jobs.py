@@ -15,6 +15,7 @@ from medtrans.config.settings import (
     Metrics,
     NetworkSettings,
     PreprocessingSettings,
+    RelationSettings,
     SamplerSettings,
     Seed,
     Settings,
@@ -52,11 +53,13 @@ class RankJob(Settings):
     data: DataSettings
     output: AnyPath
     preprocessing: PreprocessingSettings = PreprocessingSettings()
-    metrics: Metrics = ("h_score", "otce_sim")
+    metrics: Metrics = ("probe_dice", "h_score")
     sampler: SamplerSettings = SamplerSettings()
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out
     evidence: AnyPath | None = None  # a study's evidence.json; None: what comes with medtrans
+    expectation: AnyPath | None = None  # what `medtrans study fit` wrote; None: what comes with medtrans
+    relations: RelationSettings = RelationSettings()  # of structures, for what an expectation knows by names
     device: Device = "auto"
     threads: Count | None = None  # of torch and BLAS; None: as many as there are free cores
     seed: Seed = 0

@@ -144,9 +144,9 @@ class SamplerSettings(Settings):
 class FilterSettings(Settings):
     """Which sources to drop before any model runs."""
 
-    modality: bool = False  # off: in the study on real scans it dropped the best sources more often than the worst
+    modality: bool = False  # both off: in studies of real scans they drop the best sources more often than the worst
     max_modality_distance: Positive = 0.45
-    roi: bool = True
+    roi: bool = False
     min_shape_similarity: Annotated[float, Field(gt=0, le=1)] = 0.2
     min_pool: Count = 4  # never leave fewer sources than this
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 
 from medtrans.config import Device, FilterSettings, SamplerSettings, checked
 from medtrans.errors import MedtransError, SamplingError
-from medtrans.metrics.registry import Metric, MetricChoice, choose_metrics
+from medtrans.metrics.registry import Metric, MetricChoice, choose_metrics, get_metric
 from medtrans.networks import resolve_device
 from medtrans.progress import Progress
 from medtrans.sampling import PixelSample, sample_pixels
 from medtrans.selection.evidence import Evidence, shipped_evidence
+from medtrans.selection.expectation import Estimate, Expectation, shipped_expectation
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.inputs import names_of, require_task, sources_of
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
@@ -24,6 +26,7 @@ from medtrans.selection.scoring import LookedAt, look_at, same_pixels, score_sou
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task, TaskName
+from medtrans.tasks.relations import RELATIONS, Relations
 from medtrans.threads import limited_threads
 
 _SAMPLER = SamplerSettings()
@@ -35,7 +38,7 @@ def rank_sources(
     target: Task,
     pool: Pool | Sequence[Source] | str | Path,
     *,
-    metrics: MetricChoice | Sequence[MetricChoice] = ("h_score", "otce_sim"),
+    metrics: MetricChoice | Sequence[MetricChoice] = ("probe_dice", "h_score"),
     sampler: SamplerSettings | Mapping[str, Any] = _SAMPLER,
     filters: FilterSettings | Mapping[str, Any] | None = _FILTERS,
     exclude: str | TaskName | Iterable[str | TaskName] = (),
@@ -43,6 +46,8 @@ def rank_sources(
     device: Device = "auto",
     progress: Progress | None = None,
     evidence: Sequence[Evidence] | None = None,
+    expectation: Expectation | None = None,
+    relations: Relations = RELATIONS,
 ) -> Ranking:
     """Rank sources for a target by transferability metrics on sampled pixels.
 
@@ -63,6 +68,9 @@ def rank_sources(
         progress: called with (sources done, sources in all, what is going on).
         evidence: what studies found; the ranking tells it beside its answer, and is not changed by it. None: what
             comes with medtrans on scans, or on photographs.
+        expectation: a fit of the expected accuracy (``read_expectation``), which the ranking tells beside the scores,
+            with an interval; the metrics that it needs are computed along. None: what comes with medtrans.
+        relations: of structures, for what an expectation knows by names.
 
     Raises:
         ConfigError: the target or the pool is something else, or a setting is wrong.
@@ -78,6 +86,8 @@ def rank_sources(
     require_task(target)
     pool = sources_of(pool)
     exclude = names_of(exclude)
+    expectation = _expectation_for(target) if expectation is None else expectation
+    along = () if expectation is None else _needed_beside(chosen, expectation)
     sources = [source for source in pool if source.name not in exclude]
     if not sources:
         raise MedtransError(f"no source to rank for {target.name}: the pool is empty or every source is excluded")
@@ -94,9 +104,11 @@ def rank_sources(
         filtered = Filtered(tuple(sources)) if filters is None else filter_sources(target, sources, filters)
     with clock("sampling"):
         sample = sample_pixels(target.cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
-        looked = look_at(target, sample, chosen, seed)
-    values, missing = _score_all(filtered.kept, target, looked, chosen, settings["device"], clock, progress)
-    if not any(values.values()):
+        looked = look_at(target, sample, (*chosen, *along), seed)
+    values, lacking = _score_all(filtered.kept, target, looked, (*chosen, *along), settings["device"], clock, progress)
+    labels = {metric.label for metric in chosen}
+    missing = [it for it in lacking if it.metric in labels]
+    if not any(values[label] for label in labels):
         raise MedtransError(f"no source can be ranked for {target.name}: {missing[0].source}: {missing[0].reason}")
     return Ranking(
         target=target.name,
@@ -110,12 +122,41 @@ def rank_sources(
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
         evidence=_shipped_for(target) if evidence is None else tuple(evidence),
+        expectation=expectation,
+        expected=_expected(expectation, values, filtered.kept, target, relations),
     )
 
 
 def _shipped_for(target: Task) -> tuple[Evidence, ...]:
     """What studies on images of the target's kind found; none has been done on other images than these two."""
     return () if target.kind == "image" else shipped_evidence(photographs=target.kind == "photograph")
+
+
+def _expectation_for(target: Task) -> Expectation | None:
+    return None if target.kind == "image" else shipped_expectation(photographs=target.kind == "photograph")
+
+
+def _needed_beside(chosen: Sequence[Metric], expectation: Expectation) -> tuple[Metric, ...]:
+    """The metrics that an expectation needs and nobody asked for."""
+    labels = {metric.label for metric in chosen}
+    return tuple(get_metric(name) for name in expectation.metrics if name not in labels)
+
+
+def _expected(
+    expectation: Expectation | None,
+    values: Mapping[str, Mapping[str, tuple[float, ...]]],
+    sources: Sequence[Source],
+    target: Task,
+    relations: Relations,
+) -> dict[str, tuple[Estimate, ...]]:
+    """By source what accuracy to expect, mode by mode; only where all that it takes is known."""
+    if expectation is None:
+        return {}
+    found = {}
+    for source in sources:
+        means = {metric: fmean(of[source.name]) for metric, of in values.items() if source.name in of}
+        found[source.name] = expectation.estimates(means, source.task, target.name, relations)
+    return {name: estimates for name, estimates in found.items() if estimates}
 
 
 def _told(metric: Metric) -> str | dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medtrans.errors import MetricError, did_you_mean
 from medtrans.selection.evidence import Evidence
+from medtrans.selection.expectation import Estimate, Expectation
 from medtrans.selection.filters import Dropped
 from medtrans.tasks import TaskName
 
@@ -106,6 +107,8 @@ class Ranking:
         provenance: seed, settings, versions, seconds.
         picture: one slice of the target with its sampled pixels; it travels with the ranking but is not compared.
         evidence: what studies found about such rankings.
+        expectation: the fit that the expected accuracy comes from; None: there is none.
+        expected: by source, the expected accuracy after transfer, mode by mode.
     """
 
     target: TaskName
@@ -119,6 +122,17 @@ class Ranking:
     provenance: Provenance
     picture: SampledSlice | None = field(default=None, compare=False, repr=False)
     evidence: tuple[Evidence, ...] = field(default=(), repr=False)
+    expectation: Expectation | None = field(default=None, repr=False)
+    expected: Mapping[str, tuple[Estimate, ...]] = field(default_factory=dict)
+
+    @property
+    def expected_modes(self) -> tuple[str, ...]:
+        """The modes of transfer in which some source has an expected accuracy."""
+        return tuple(dict.fromkeys(it.mode for estimates in self.expected.values() for it in estimates))
+
+    def expected_of(self, source: str, mode: str) -> Estimate | None:
+        """The expected accuracy of a source after transfer in a mode; None where it cannot be told."""
+        return next((it for it in self.expected.get(source, ()) if it.mode == mode), None)
 
     @property
     def repetitions(self) -> int:
@@ -165,11 +179,19 @@ class Ranking:
         return self.order(metric)[0]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per source and metric: source, metric, rank, tied, mean, spread, first_share."""
+        """One row per source and metric: source, metric, rank, tied, mean, spread, first_share.
+
+        Then for each of `expected_modes` the columns expected_head, expected_head_low, expected_head_high, or _full.
+        """
         import pandas as pd
 
         columns = ["source", "metric", "rank", "tied", "mean", "spread", "first_share"]
-        return pd.DataFrame([[getattr(score, name) for name in columns] for score in self.scores], columns=columns)
+        frame = pd.DataFrame([[getattr(score, name) for name in columns] for score in self.scores], columns=columns)
+        for mode in self.expected_modes:
+            found = [self.expected_of(source, mode) for source in frame["source"]]
+            for end, name in (("", "value"), ("_low", "low"), ("_high", "high")):
+                frame[f"expected_{mode}{end}"] = [np.nan if it is None else getattr(it, name) for it in found]
+        return frame
 
     def __str__(self) -> str:
         """A plain text table, the answer, how much it matters, what was dropped, what is missing and the notes."""

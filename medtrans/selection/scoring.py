@@ -117,10 +117,11 @@ def pixel_arrays(source: Source, target: Task, looked: LookedAt, device: str) ->
     }
     if looked.whole is not None:
         whole, of_whole = looked.whole, slice(len(sample), None)
+        first = int(not target.has_background)  # 0 is the background of these arrays, where there is one
         arrays |= {
             "whole_features": pixels.features[of_whole],
-            "whole_labels": whole.label.astype(np.int64),
-            "whole_predictions": pixels.predictions[of_whole],
+            "whole_labels": whole.label.astype(np.int64) + first,
+            "whole_predictions": pixels.predictions[of_whole] + first,
             "whole_images": whole.case_index,
             "whole_subjects": whole.subject,
             "whole_weights": whole.weight,

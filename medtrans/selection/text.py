@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from medtrans.config import MEASURE_NAMES
+from medtrans.selection.expectation import LEVEL
 
 CLEAR = 0.9
 """Share of the samples of pixels that the first source has to win; below it the first places are too close to call.
 
 Two sources that are equally good would reach it once in 47 rankings of ten independent samples.
 """
+
+_BASELINES = {"names": "the rule by names", "static order": "a static order of the sources"}
 
 _MODES = {"head": "head retrained", "full": "all layers fine-tuned"}
 
@@ -68,6 +71,35 @@ def stakes(ranking: Ranking) -> str:
     return " ".join([*_too_close(ranking), *told])
 
 
+def expected_head(ranking: Ranking, mode: str) -> str:
+    """What a column of expected accuracies is called."""
+    measure = MEASURE_NAMES[ranking.expectation.measure] if ranking.expectation else "accuracy"
+    return f"expected {measure}, {_MODES[mode]}"
+
+
+def expected_text(ranking: Ranking, source: str, mode: str) -> str:
+    """An expected accuracy with its interval; a dash where there is none."""
+    found = ranking.expected_of(source, mode)
+    return "-" if found is None else str(found)
+
+
+def expected_from(ranking: Ranking) -> str:
+    """Where the expected accuracies come from and how far they go, in two sentences; empty where there are none."""
+    expectation = ranking.expectation
+    if expectation is None or not ranking.expected:
+        return ""
+    people = "an unknown number of people" if expectation.n_people is None else f"{expectation.n_people} people"
+    n_targets = max(fit.n_targets for fit in expectation.fits)
+    told = (
+        f"Expected accuracies are estimates from {' and '.join(expectation.studies)} ({n_targets} targets, judged on "
+        f"{people}), each with an interval that shall hold in {LEVEL:.0%} of cases; there it did in "
+        f"{' and '.join(f'{fit.coverage:.0%} ({_MODES[fit.mode]})' for fit in expectation.fits)}."
+    )
+    if ranking.target.domain not in expectation.domains:
+        told += f" None of those targets is from {ranking.target.domain}: with other images they may be off."
+    return told
+
+
 def _too_close(ranking: Ranking) -> list[str]:
     """A sentence where other pixels of the same scans could change the first place (see `CLEAR`), else none."""
     scores = ranking.by()
@@ -98,6 +130,8 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
         gain, why = f"{gain} [{low:.3f}, {high:.3f}]", ""
     gave = f"gave {gain} {word} {MEASURE_NAMES[evidence.measure]} than a random pick{why}."
     told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} {gave}"
+    if finding.baseline is not None and not finding.is_useful:
+        told += f" There it is not shown to rank better than {_BASELINES.get(finding.baseline, finding.baseline)}."
     unclear = finding.interval and finding.interval[0] <= 0 <= finding.interval[1]
     return f"Too close to call: i{told}" if unclear else f"I{told}"
 
@@ -116,14 +150,14 @@ def _verdict(ranking: Ranking, metric: str, picks: list[str]) -> str:
 def plain_text(ranking: Ranking) -> str:
     """A table with one row per source and a group of columns per metric; then dropped, missing and notes."""
     cells = [_row(ranking, source) for source in ranking.sources]
-    header = ["source", *ranking.scored_metrics]
+    header = ["source", *ranking.scored_metrics, *(expected_head(ranking, mode) for mode in ranking.expected_modes)]
     widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
     lines = [f"{ranking.target}: {len(ranking.sources)} sources, {_samples(ranking)} of {ranking.n_pixels} pixels", ""]
     lines += [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *cells]
     ]
-    lines += ["", answer(ranking), stakes(ranking)]
+    lines += ["", answer(ranking), stakes(ranking), *filter(None, [expected_from(ranking)])]
     lines += [f"dropped: {dropped.source}: {dropped.reason}" for dropped in ranking.dropped]
     lines += [
         f"no {metric} for {', '.join(names)}: {reason}"
@@ -153,7 +187,8 @@ def by_reason(missing: Iterable[Missing]) -> dict[tuple[str, str], list[str]]:
 
 
 def _row(ranking: Ranking, source: str) -> list[str]:
-    return [source, *(cell(ranking, source, metric) for metric in ranking.scored_metrics)]
+    scores = [cell(ranking, source, metric) for metric in ranking.scored_metrics]
+    return [source, *scores, *(expected_text(ranking, source, mode) for mode in ranking.expected_modes)]
 
 
 def _samples(ranking: Ranking) -> str:

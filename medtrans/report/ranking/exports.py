@@ -46,5 +46,7 @@ def ranking_data(ranking: Ranking) -> dict[str, Any]:
         "missing": [asdict(missing) for missing in ranking.missing],
         "notes": list(ranking.notes),
         "provenance": asdict(ranking.provenance),
+        "expected": {source: [asdict(it) for it in found] for source, found in ranking.expected.items()},
+        "expectation": ranking.expectation and ranking.expectation.model_dump(mode="json"),
         "evidence": [evidence.model_dump(mode="json") for evidence in ranking.evidence],
     }

@@ -11,7 +11,7 @@ from medtrans.report.files import write_text
 from medtrans.report.ranking.figures import sampled_counts, score_plot, slice_pictures
 from medtrans.report.templates import page
 from medtrans.selection import Ranking
-from medtrans.selection.text import answer, by_reason, decimals, score_text, stakes
+from medtrans.selection.text import answer, by_reason, decimals, expected_from, expected_head, score_text, stakes
 
 
 def write_html(ranking: Ranking, path: str | Path) -> None:
@@ -29,6 +29,8 @@ def ranking_html(ranking: Ranking) -> str:
         headline=ranking.by(),
         answer=answer(ranking),
         stakes=stakes(ranking),
+        expected_heads={mode: expected_head(ranking, mode) for mode in ranking.expected_modes},
+        expected_from=expected_from(ranking),
         scores={(score.source, score.metric): score for score in ranking.scores},
         score_text=lambda score: score_text(score, places[score.metric]),
         plots=[score_plot(ranking, metric) for metric in ranking.scored_metrics],

@@ -37,6 +37,7 @@ from medtrans.studies.findings.compare import agreement_table, summary
 from medtrans.studies.findings.evidence import evidence_json
 from medtrans.studies.findings.exports import export_csv, export_parquet
 from medtrans.studies.findings.many_to_one import many_to_one_summary, many_to_one_table
+from medtrans.studies.findings.people import Replicates
 from medtrans.studies.findings.results import Results
 
 
@@ -65,7 +66,7 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
     }
     texts = {
         folder / "report.html": study_html(results, findings, many_to_one_summary(fusions, results.people)),
-        folder / "evidence.json": evidence_json(results, findings.agreements),
+        folder / "evidence.json": evidence_json(results, findings.agreements, findings.without),
         **{folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
     }
     write_texts(texts)
@@ -80,8 +81,10 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
 def find(results: Results) -> Findings:
     """The tables that the page tells of."""
     agreements, repeatabilities = agreement_table(results), repeatability_table(results)
-    summaries = summary(agreements, repeatabilities, results.people)
-    return Findings(agreements, summaries, repeatabilities, ceiling_table(repeatabilities, results.people))
+    without, truth_without = (Replicates.of(results, make) for make in (agreement_table, repeatability_table))
+    summaries = summary(agreements, repeatabilities, results.people, without, truth_without)
+    ceilings = ceiling_table(repeatabilities, results.people, truth_without)
+    return Findings(agreements, summaries, repeatabilities, ceilings, without)
 
 
 def study_html(results: Results, findings: Findings, fusions: pd.DataFrame) -> str:

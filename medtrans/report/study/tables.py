@@ -25,6 +25,7 @@ from medtrans.report.panels import (
 )
 from medtrans.report.study.text import Findings, count
 from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.baselines import BASELINES
 from medtrans.studies.findings.ceiling import FAILED, FEWEST
 from medtrans.studies.findings.results import Results
 
@@ -47,6 +48,7 @@ _CORRELATION, _FOOTRULE, _FIRST = "Correlation with the truth ↑", "Footrule �
 _MEASURES = (
     _Measure("spearman", "Spearman", "1: the same order; 0: unrelated; below 0: rather the reverse", _CORRELATION),
     _Measure("share_of_ceiling", "of ceiling", "mean Spearman over the ceiling", _CORRELATION, share=True),
+    _Measure("ahead", "above baseline", "Spearman minus that of the best baseline without label or run", _CORRELATION),
     _Measure("kendall", "Kendall", "pairs in order minus pairs out of order", _CORRELATION),
     _Measure("weighted_kendall", "weighted", "Kendall, the first places weigh more", _CORRELATION),
     *(
@@ -78,7 +80,8 @@ def summary_table(results: Results, findings: Findings, mode: str) -> Table:
 
 def _summary_row(way: pd.Series) -> Row:
     names = [name_cell(way[name]) for name in ("metric", "sampler", "filter")]
-    return Row([*names, *(_measure_cell(way, measure) for measure in _MEASURES)])
+    kind = "baseline" if way["metric"] in BASELINES else ""
+    return Row([*names, *(_measure_cell(way, measure) for measure in _MEASURES)], kind)
 
 
 def _measure_cell(way: pd.Series, measure: _Measure) -> Cell:
@@ -86,7 +89,7 @@ def _measure_cell(way: pd.Series, measure: _Measure) -> Cell:
     if measure.share:
         ends = f"{number(100 * low, 0)}…{percent(high)}" if not np.isnan(low) else ""
         return Cell(percent(value), None if np.isnan(value) else float(value), ends)
-    signed = measure.column == "gain_first"
+    signed = measure.column in ("gain_first", "ahead")
     return number_cell(value, measure.places, signed=signed, small=interval(low, high, measure.places))
 
 

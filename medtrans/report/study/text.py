@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +10,9 @@ import pandas as pd
 
 from medtrans.report.panels import interval, number, percent
 from medtrans.studies.engine.pieces import NO_FILTER
+from medtrans.studies.findings.baselines import BASELINES
 from medtrans.studies.findings.ceiling import FAILED, FEWEST, NOISE
-from medtrans.studies.findings.people import People
+from medtrans.studies.findings.people import NO_REPLICATES, People, Replicates
 from medtrans.studies.findings.results import Results
 
 MODE_NAMES = {"head": "head retrained", "full": "all layers fine-tuned"}
@@ -28,10 +29,15 @@ class Findings:
     summaries: pd.DataFrame
     repeatabilities: pd.DataFrame
     ceilings: pd.DataFrame
+    without: Replicates = NO_REPLICATES  # the agreements without each person, where targets share people
 
     def best(self, mode: str) -> pd.Series | None:
-        """The row of `summaries` with the highest mean Spearman correlation, of those judged on the most targets."""
+        """The row of `summaries` with the highest mean Spearman correlation, of those judged on the most targets.
+
+        Baselines that need no label and no run are none of them.
+        """
         rows = self.summaries[(self.summaries["mode"] == mode) & self.summaries["spearman"].notna()]
+        rows = rows[~rows["metric"].isin(BASELINES)]
         rows = rows[rows["n_targets"] == rows["n_targets"].max()]
         return None if rows.empty else rows.iloc[int(rows["spearman"].to_numpy(float).argmax())]
 
@@ -59,7 +65,8 @@ def answer(results: Results, findings: Findings, mode: str) -> str:
     sentences = [
         f"{_capital(_WITH[mode])}, {way(results, best)} ranks best: {_spearman(best)}{_of_ceiling(best, findings)}.",
         _no_interval(best),
-        _rivals(results, findings.agreements, best),
+        _useful(best),
+        _rivals(results, findings, best),
         _gain(best, findings.ceiling(mode), results.measure_name),
         _noise(findings.repeatabilities[findings.repeatabilities["mode"] == mode], results.measure_name),
     ]
@@ -107,17 +114,31 @@ def _no_interval(best: pd.Series) -> str:
     return f"These means have no intervals, so what is chance cannot be said: {why}." if why else ""
 
 
-def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
+def _useful(best: pd.Series) -> str:
+    """Whether it beats what needs no label and no run."""
+    ahead, low, high = (best[f"ahead{end}"] for end in ("", "_low", "_high"))
+    if np.isnan(ahead):
+        return ""
+    rival = f"the best baseline that needs no label and no run, {best['baseline']}"
+    ends = interval(low, high)
+    size = f"{number(abs(ahead))} {'above' if ahead >= 0 else 'below'}{f' [{ends}]' if ends else ''}"
+    if np.isnan(low):
+        return f"It is {size} {rival}; whether that is more than chance cannot be said."
+    if low > 0:
+        return f"It is useful: {size} {rival}."
+    return f"It is not shown to be useful: {size} {rival}."
+
+
+def _rivals(results: Results, findings: Findings, best: pd.Series) -> str:
     """Which other ways are not clearly worse: the interval of the mean difference over targets holds 0."""
-    rows = agreements[agreements["mode"] == best["mode"]]
-    table = rows.pivot_table(index="target", columns=_WAY, values="spearman", sort=False)
-    ahead = table.rsub(table[tuple(best[_WAY])], axis=0).drop(columns=[tuple(best[_WAY])])
-    if ahead.empty or len(table) < FEWEST:
+    ahead = _behind(findings.agreements, best)
+    if ahead.empty or len(ahead) < FEWEST:
         return ""
     chosen = f"It is the best of {len(ahead.columns) + 1} ways, chosen on these same targets, so a little flattered"
     if best["no_interval"]:
         return f"{chosen}."
-    lows = {column: _low(ahead[column], results.people) for column in ahead.columns}
+    without = findings.without.map(lambda agreements: _behind(agreements, best))
+    lows = {column: _low(column, ahead, results.people, without) for column in ahead.columns}
     rivals = [way(results, pd.Series(dict(zip(_WAY, column, strict=True)))) for column in lows if not lows[column] > 0]
     if not rivals:
         return f"{chosen}; each of the others is worse by more than chance."
@@ -126,8 +147,19 @@ def _rivals(results: Results, agreements: pd.DataFrame, best: pd.Series) -> str:
     return f"{chosen}; not clearly worse: {', '.join(names)}."
 
 
-def _low(differences: pd.Series, people: People) -> float:
-    return people.interval(differences.rename("ahead").reset_index(), ["ahead"]).low
+def _behind(agreements: pd.DataFrame, best: pd.Series) -> pd.DataFrame:
+    """By target and way, baselines left out: how far its Spearman correlation is below that of the best way."""
+    rows = agreements[(agreements["mode"] == best["mode"]) & ~agreements["metric"].isin(BASELINES)]
+    table = rows.pivot_table(index="target", columns=_WAY, values="spearman", sort=False)
+    behind: pd.DataFrame = table.rsub(table[tuple(best[_WAY])], axis=0).drop(columns=[tuple(best[_WAY])])
+    return behind
+
+
+def _low(column: Hashable, ahead: pd.DataFrame, people: People, without: Replicates) -> float:
+    def named(table: pd.DataFrame) -> pd.DataFrame:
+        return table[column].rename("ahead").reset_index()
+
+    return people.interval(named(ahead), ["ahead"], replicates=without.map(named)).low
 
 
 def _gain(best: pd.Series, ceiling: pd.Series, measure: str) -> str:

@@ -42,6 +42,10 @@ class Finding(Settings):
         n_groups: of these targets that share no one, which is what an interval rests on; None: not recorded.
         gain: accuracy of the first pick minus the mean over all sources, mean over targets.
         gain_low, gain_high: its 95 % interval over targets (``medtrans.agreement.group_interval``); None: it has none.
+        interval_over: what the intervals are over: targets that share no people, or the people of targets that do.
+        baseline: the best of the study's baselines that need no label and no run of a model; None: not compared.
+        ahead: mean over targets of the Spearman correlation with the truth minus that of the baseline; None likewise.
+        ahead_low, ahead_high: its 95 % interval; None: it has none.
         share_above_mean: of the targets, those on which the first pick was better than the mean.
         regret: accuracy of the best source minus that of the first pick, mean over targets.
         note: in what the metric was another one there than it is now; empty where it was not.
@@ -56,6 +60,11 @@ class Finding(Settings):
     gain: Gain
     gain_low: float | None = None
     gain_high: float | None = None
+    interval_over: Literal["targets", "people"] = "targets"
+    baseline: Name | None = None
+    ahead: Annotated[float, Field(ge=-2, le=2)] | None = None
+    ahead_low: float | None = None
+    ahead_high: float | None = None
     share_above_mean: Share
     regret: Share
     note: Annotated[str, Field(max_length=255), AfterValidator(_printable)] = ""
@@ -63,7 +72,7 @@ class Finding(Settings):
     @property
     def interval(self) -> tuple[float, float] | None:
         """The ends of the gain's interval; one that does not know its people, of an earlier medtrans, is too narrow."""
-        if self.gain_low is None or self.gain_high is None or why_no_interval(self.n_people, self.n_groups):
+        if self.gain_low is None or self.gain_high is None or self._why_none:
             return None
         return self.gain_low, self.gain_high
 
@@ -72,7 +81,16 @@ class Finding(Settings):
         """Why the gain has no interval, as half a sentence; empty where it has one."""
         if self.interval:
             return ""
-        return why_no_interval(self.n_people, self.n_groups) or "it was not kept"
+        return self._why_none or "it was not kept"
+
+    @property
+    def is_useful(self) -> bool:
+        """Whether the metric is shown to rank better than what needs no label and no run: the interval excludes 0."""
+        return self.ahead_low is not None and self.ahead_low > 0
+
+    @property
+    def _why_none(self) -> str:
+        return "" if self.interval_over == "people" else why_no_interval(self.n_people, self.n_groups)
 
 
 class Evidence(Settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from medtrans.agreement import Interval, spearman
 from medtrans.errors import MetricError
-from medtrans.studies.findings.people import ENDS, People, with_ends
+from medtrans.studies.findings.people import ENDS, NO_REPLICATES, People, Replicates, with_ends
+from medtrans.tasks import TaskName
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -57,7 +59,7 @@ def ceiling(between_seeds: float, n_seeds: int) -> float:
     return n_seeds * between_seeds / noise if noise > 0 else float("nan")
 
 
-def ceiling_table(repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame:
+def ceiling_table(repeatabilities: pd.DataFrame, people: People, without: Replicates = NO_REPLICATES) -> pd.DataFrame:
     """What rankings can reach in each mode, from `repeatability_table`.
 
     Returns:
@@ -70,35 +72,47 @@ def ceiling_table(repeatabilities: pd.DataFrame, people: People) -> pd.DataFrame
           without noise would still be compared with a truth that has some.
         - gain_of_best: mean over targets.
 
+        - between_draws: where the labelled people were drawn anew, mean Spearman correlation of the truths of two draws
+          (means over seeds). Each draw is judged on partly other people, so this is noise of both kinds.
+
         Then the median noise and spread over targets, and n_unclear: targets on which no source can be told from the
         best. All but the gain is NaN for one seed.
     """
-    names = ("between_seeds", "ceiling", "attainable", "gain_of_best")
+    names = ("between_seeds", "ceiling", "attainable", "gain_of_best", "between_draws")
     rows = []
     for mode, group in repeatabilities.groupby("mode", sort=False):
         known = group.dropna(subset=["between_seeds"])
-        found = people.interval(known, ["between_seeds"], partial(_ceiling_of, n_seeds=int(group["n_seeds"].max())))
+        others = without.where({"mode": mode})
+        brown = partial(_ceiling_of, n_seeds=int(group["n_seeds"].max()))
+        found = people.interval(known, ["between_seeds"], brown, others)
         row: dict[str, Any] = {"mode": mode, "n_targets": len(known)}
-        row |= with_ends("between_seeds", people.interval(known, ["between_seeds"]))
+        row |= with_ends("between_seeds", people.interval(known, ["between_seeds"], replicates=others))
         row |= with_ends("ceiling", found)
         row |= with_ends("attainable", Interval(*np.sqrt(np.maximum([found.estimate, found.low, found.high], 0))))
-        row |= with_ends("gain_of_best", people.interval(group, ["gain_of_best"]))
+        for name in ("gain_of_best", "between_draws"):
+            row |= with_ends(name, people.interval(group, [name], replicates=others))
         row |= {name: float(group[name].median()) for name in ("noise", "spread")}
         row["n_unclear"] = int((group["n_like_best"] == group["n_sources"] - 1).sum())
-        rows.append(row | {"no_interval": people.why_no_interval(known["target"].tolist())})
+        rows.append(row | {"no_interval": people.why_no_interval(known["target"].tolist(), others)})
     columns = [f"{name}{end}" for name in names for end in ENDS]
     return pd.DataFrame(rows, columns=["mode", "n_targets", *columns, "noise", "spread", "n_unclear", "no_interval"])
 
 
 def repeatability_table(results: Results) -> pd.DataFrame:
-    """`repeatability` of every target, one row per mode and target."""
+    """`repeatability` of every target, one row per mode and target; then ``between_draws``.
+
+    That is the mean Spearman correlation of this draw's truth with that of each other draw of the task, NaN where the
+    labelled people were drawn once.
+    """
     rows = []
     for mode in results.modes:
+        truth = results.truth(mode)
         accuracies = np.stack([table.to_numpy(float) for table in results.truth_by_seed(mode).values()])
         for i, target in enumerate(results.targets):
             complete = ~np.isnan(accuracies[:, i]).any(axis=0)
-            rows.append({"mode": mode, "target": target, **repeatability(accuracies[:, i, complete])})
-    return pd.DataFrame(rows, columns=["mode", "target", *repeatability(np.empty((0, 0)))])
+            row = {"mode": mode, "target": target, **repeatability(accuracies[:, i, complete])}
+            rows.append(row | {"between_draws": _between_draws(truth, target)})
+    return pd.DataFrame(rows, columns=["mode", "target", *repeatability(np.empty((0, 0))), "between_draws"])
 
 
 def repeatability(accuracies: NDArray[np.float64]) -> dict[str, Any]:
@@ -148,6 +162,17 @@ def _between_seeds(accuracies: NDArray[np.float64]) -> float:
         return float(np.mean([spearman(first, second) for first, second in combinations(accuracies, 2)]))
     except MetricError:
         return float("nan")
+
+
+def _between_draws(truth: pd.DataFrame, target: str) -> float:
+    task = TaskName.of_target(target)
+    found = []
+    for other in truth.index:
+        if other != target and TaskName.of_target(other) == task:
+            both = truth.loc[[target, other]].dropna(axis=1).to_numpy(float)
+            with suppress(MetricError):
+                found.append(spearman(*both))
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _noise(accuracies: NDArray[np.float64]) -> dict[str, Any]:

@@ -180,8 +180,8 @@ def summary(
         without: the agreements without each person.
         truth_without: the repeatabilities likewise.
     """
-    best = _best_baselines(agreements)
-    agreements, without = _with_ahead(agreements, best), without.map(partial(_with_ahead, best=best))
+    best = best_baselines(agreements)
+    agreements, without = with_ahead(agreements, best), without.map(partial(with_ahead, best=best))
     rows = []
     for where, group in agreements.groupby(_KEYS, sort=False):
         keys = dict(zip(_KEYS, where, strict=True))
@@ -201,7 +201,7 @@ def summary(
     return pd.DataFrame(rows, columns=columns)
 
 
-def _best_baselines(agreements: pd.DataFrame) -> dict[str, str]:
+def best_baselines(agreements: pd.DataFrame) -> dict[str, str]:
     """By mode, the baseline with the highest mean Spearman correlation."""
     rows = agreements[agreements["metric"].isin(BASELINES)]
     means = rows.groupby(["mode", "metric"], sort=False)["spearman"].mean().dropna().reset_index()
@@ -209,7 +209,7 @@ def _best_baselines(agreements: pd.DataFrame) -> dict[str, str]:
     return {str(mode): str(metric) for mode, metric in best["metric"].items()}
 
 
-def _with_ahead(agreements: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
+def with_ahead(agreements: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
     """With the column ``ahead``: Spearman correlation minus that of the mode's best baseline on the same target."""
     rows = agreements[agreements["metric"] == agreements["mode"].map(best)]
     baseline = rows.set_index(["mode", "target"])["spearman"]

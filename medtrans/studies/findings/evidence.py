@@ -4,35 +4,43 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from medtrans.selection.evidence import Evidence, Finding
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.ceiling import FEWEST
-from medtrans.studies.findings.compare import agreement_table
-from medtrans.studies.findings.people import People
+from medtrans.studies.findings.compare import agreement_table, best_baselines, with_ahead
+from medtrans.studies.findings.people import People, Replicates
 from medtrans.tasks import TaskName
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
 
 
-def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Evidence:
+def evidence(results: Results, agreements: pd.DataFrame | None = None, without: Replicates | None = None) -> Evidence:
     """The findings by the study's first sampler, of every mode, metric and filter that can be judged on 3 targets.
 
-    The study is named after the folder of its output. ``agreements`` is `agreement_table`, where it is at hand.
+    The study is named after the folder of its output. ``agreements`` is `agreement_table`, and ``without``
+    that without each person, where they are at hand.
     """
     job = results.job
     name = job.output.resolve().name
     table = agreement_table(results) if agreements is None else agreements
-    table = table[(table["sampler"] == results.samplers[0]) & (table["note"] == "")]
+    without = Replicates.of(results, agreement_table) if without is None else without
+    table = table[table["sampler"].isin([results.samplers[0], ""]) & (table["note"] == "")]
+    best = best_baselines(table)
+    table, without = with_ahead(table, best), without.map(partial(with_ahead, best=best))
     findings = []
     for (mode, metric, filter_name), group in table.groupby(["mode", "metric", "filter"], sort=False):
         if len(group) >= FEWEST:
+            keys = {"mode": mode, "metric": metric, "filter": filter_name, "note": ""}
+            others = without.where({**keys, "sampler": group["sampler"].iloc[0]})
+            found = _gain(group, results.people, others) | _ahead(group, best[str(mode)], results.people, others)
             filters = None if filter_name == NO_FILTER else job.filters[str(filter_name)]
-            findings.append(Finding(metric=metric, mode=mode, filters=filters, **_gain(group, results.people)))
+            findings.append(Finding(metric=metric, mode=mode, filters=filters, **found))
     return Evidence(
         study=name if name and name.isprintable() else "study",
         began=datetime.fromisoformat(results.began).date(),
@@ -48,24 +56,34 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None) -> Eviden
     )
 
 
-def evidence_json(results: Results, agreements: pd.DataFrame | None = None) -> str:
+def evidence_json(results: Results, agreements: pd.DataFrame | None = None, without: Replicates | None = None) -> str:
     """`evidence` as the text of a file that ``evidence`` of ``medtrans rank`` reads."""
-    return evidence(results, agreements).model_dump_json(indent=2) + "\n"
+    return evidence(results, agreements, without).model_dump_json(indent=2) + "\n"
 
 
-def _gain(judged: pd.DataFrame, people: People) -> dict[str, float | None]:
-    interval = people.interval(judged, ["gain_first"])
+def _gain(judged: pd.DataFrame, people: People, without: Replicates) -> dict[str, Any]:
+    interval = people.interval(judged, ["gain_first"], replicates=without)
     n_people, n_groups = people.counts(judged["target"].tolist())
     return {
         "n_targets": len(judged),
         "n_people": n_people,
         "n_groups": n_groups,
+        "interval_over": "people" if without.tables else "targets",
         "gain": round(interval.estimate, 6),
         "gain_low": _known(interval.low),
         "gain_high": _known(interval.high),
         "share_above_mean": float((judged["gain_first"] > 1e-9).mean()),  # not what rounding leaves of a tie
         "regret": round(float(judged["regret"].mean()), 6),
     }
+
+
+def _ahead(judged: pd.DataFrame, baseline: str, people: People, without: Replicates) -> dict[str, Any]:
+    """How far the metric is above the best baseline, nothing for a baseline itself."""
+    if judged["ahead"].isna().all():
+        return {}
+    found = people.interval(judged, ["ahead"], replicates=without)
+    ends = (found.estimate, found.low, found.high)
+    return {"baseline": baseline, **dict(zip(("ahead", "ahead_low", "ahead_high"), map(_known, ends), strict=True))}
 
 
 def _known(end: float) -> float | None:
