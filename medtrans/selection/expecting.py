@@ -18,6 +18,7 @@ from medtrans.selection.scoring import LookedAt, Values, look_at, looks_at_sampl
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
 from medtrans.tasks import Task
+from medtrans.tasks.relations import RELATIONS, Relations
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Expecting:
         beside: metrics that are computed where the ranking looks, beside those asked for.
         own: metrics that were fitted on other pixels than the ranking looks at.
         looked: where these look.
+        relations: of structures, for the rule by names.
     """
 
     expectation: Expectation
@@ -37,6 +39,7 @@ class Expecting:
     beside: tuple[Metric, ...]
     own: tuple[Metric, ...] = ()
     looked: LookedAt | None = None
+    relations: Relations = RELATIONS
 
     def of(
         self, source: Source, found: Values, lacking: Sequence[Missing], device: str, clock: Stopwatch
@@ -47,7 +50,7 @@ class Expecting:
             ours = {label: values for label, values in found.items() if label not in self._own_labels}
             found, lacking = {**ours, **theirs}, [*lacking, *more]
         scores = {metric: mean(values) for metric, values in found.items()}
-        values = self.expectation.values(scores, source.task, self.target.name)
+        values = self.expectation.values(scores, source.task, self.target.name, self.relations)
         absent = self.expectation.lacking(values)[:1]
         reasons = [Missing(source.name, self.expectation.name, _reason(name, lacking)) for name in absent]
         return self.expectation.estimates(values), reasons
@@ -66,7 +69,12 @@ def _reason(feature: str, lacking: Sequence[Missing]) -> str:
 
 
 def expecting(
-    expectation: Expectation | None, target: Task, metrics: Sequence[Metric], sampler: SamplerSettings, seed: int
+    expectation: Expectation | None,
+    target: Task,
+    metrics: Sequence[Metric],
+    sampler: SamplerSettings,
+    seed: int,
+    relations: Relations = RELATIONS,
 ) -> Expecting | None:
     """What it takes to tell the expected accuracy beside these metrics on pixels of this sampler.
 
@@ -81,19 +89,19 @@ def expecting(
         expectation = None if target.kind == "image" else shipped_expectation(photographs=photographs)
     elif expectation.photographs != photographs:
         theirs, ours = ("photographs", "scans") if expectation.photographs else ("scans", "photographs")
-        raise ConfigError(f"expected: was fitted on {theirs}, which says nothing about {ours}; give a fit on {ours}")
+        raise ConfigError(f"expectation: was fitted on {theirs}, which says nothing about {ours}; give a fit on {ours}")
     if expectation is None:
         return None
     try:
         needed = expectation.metrics
     except MetricError as error:
-        raise ConfigError(f"expected: {error}; fit it again with `medtrans study fit`") from error
+        raise ConfigError(f"expectation: {error}; fit it again with `medtrans study fit`") from error
     own = () if _same_pixels(expectation.sampler, sampler) else tuple(it for it in needed if looks_at_sample(it))
     beside = tuple(it for it in needed if it not in own and it not in metrics)
     if not own:
-        return Expecting(expectation, target, beside)
+        return Expecting(expectation, target, beside, relations=relations)
     theirs_too = sample_pixels(target.cases, **expectation.sampler.model_dump(), rng=np.random.default_rng(seed))
-    return Expecting(expectation, target, beside, own, look_at(target, theirs_too, own, seed))
+    return Expecting(expectation, target, beside, own, look_at(target, theirs_too, own, seed), relations)
 
 
 def _same_pixels(one: SamplerSettings, other: SamplerSettings) -> bool:
