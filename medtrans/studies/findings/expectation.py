@@ -77,7 +77,7 @@ def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATUR
     known = None if None in people or not people else len(frozenset().union(*(it for it in people if it)))
     return Expectation(
         scoring=SCORING,
-        studies=tuple(results.job.output.resolve().name for results in studies),
+        studies=tuple(results.name for results in studies),
         made=date.today(),
         domains=tuple(sorted({TaskName.of_target(it).domain for results in studies for it in results.targets})),
         photographs=first.job.photographs,

@@ -83,7 +83,7 @@ def test_people_are_the_unit_where_they_are_fewer_than_the_structures_and_enough
 
 
 def test_the_interval_covers_structures_that_were_never_seen():
-    """Structures differ by a normal number of spread 0.5, pairs by one of 0.3; 12 studies of 8 structures, 4 new each."""
+    """Structures differ by a normal number of spread 0.5, pairs by one of 0.3; 12 studies of 8 structures, 4 more."""
     rng = np.random.default_rng(0)
     covered, told = [], []
     for _ in range(12):
