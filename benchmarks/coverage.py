@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
 from scipy import stats
 
 from medtrans.agreement import cluster_quantile, group_interval

@@ -23,8 +23,8 @@ def cluster_quantile(errors: ArrayLike, clusters: ArrayLike, *, level: float = 0
 
     Coverage measured at 0.9 (``benchmarks/coverage.py``; without the widening in brackets), errors correlated by 0.3
     and 0.7 within clusters: of normal ones 0.96 to 0.98 (0.86 to 0.89) with 4 clusters, 0.92 to 0.93 (0.87 to 0.89)
-    with 8, 0.91 to 0.92 (0.89 to 0.90) with 16; of clusters of skewed size 0.92 to 0.96 (0.84 to 0.87), 0.91 to 0.93
-    (0.87 to 0.89) and 0.90 to 0.91 (0.88 to 0.89).
+    with 8, 0.91 to 0.92 (0.89 to 0.90) with 16; where clusters differ by skewed numbers 0.92 to 0.96 (0.84 to
+    0.87), 0.91 to 0.93 (0.87 to 0.89) and 0.90 to 0.91 (0.88 to 0.89).
 
     Args:
         errors: at least 0, shape (n,).
