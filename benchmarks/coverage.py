@@ -85,7 +85,7 @@ def new_cluster(
     n_clusters: int, shared: float, draw: Callable[[np.random.Generator, int], Values], rng: np.random.Generator
 ) -> tuple[float, float]:
     """Mean share of a new cluster's errors that the quantile of the others' holds, without the widening and now."""
-    widening = stats.t.ppf(0.95, n_clusters - 1) / stats.norm.ppf(0.95)
+    widening = stats.t.ppf(0.95, n_clusters) / stats.norm.ppf(0.95)
     held = np.zeros((ERRORS, 2))
     for study in held:
         sizes = rng.integers(3, 60, n_clusters + 1)

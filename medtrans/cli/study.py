@@ -68,12 +68,11 @@ def fit_studies(studies: list[Path], output: Path) -> None:
     found = fit_expectation([Results.read(store_path(study)) for study in studies])
     write_texts({output: found.model_dump_json(indent=2) + "\n"})
     people = "?" if found.n_people is None else str(found.n_people)
-    names = ("targets", "people", "pairs", "Spearman", "regret", "mean error", "of target means", "coverage")
+    names = ("targets", "people", "Spearman", "regret", "error", "level", "coverage")
     table = Table("mode", *(Column(name, justify="right") for name in names))
     for fit in found.fits:
         told = (fit.spearman, fit.regret, fit.error, fit.level_error)
-        counts = (str(fit.n_targets), people, str(fit.n_pairs))
-        table.add_row(fit.mode, *counts, *(f"{it:.3f}" for it in told), f"{fit.coverage:.0%}")
+        table.add_row(fit.mode, str(fit.n_targets), people, *(f"{it:.3f}" for it in told), f"{fit.coverage:.0%}")
     out.print(table)
     fit = found.fits[0]
     out.print(f"With {fit.left_out} left out of the fit in turn ({fit.n_clusters}); the interval is a {LEVEL:.0%} one.")

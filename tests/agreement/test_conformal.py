@@ -11,11 +11,12 @@ from medtrans.errors import MetricError
 
 
 def test_every_cluster_weighs_the_same_and_two_clusters_tell_little():
-    # shares up to 1, 2, 3: 1/4, 1/2, 1; Student's t with one degree of freedom has its 0.75 quantile at tan(pi/4) = 1
+    # shares up to 1, 2, 3: 1/4, 1/2, 1; Student's t with two degrees of freedom has its p quantile at
+    # (2 p - 1) / sqrt(2 p (1 - p)), which is sqrt(2 / 3) for p = 3/4
     found = cluster_quantile([2.0, 1.0, 3.0], ["a", "a", "b"], level=0.5)
-    assert found == pytest.approx(2.0 / stats.norm.ppf(0.75))
+    assert found == pytest.approx(2.0 * (2 / 3) ** 0.5 / stats.norm.ppf(0.75))
     assert cluster_quantile([2.0, 1.0, 3.0], ["a", "a", "b"], level=0.51) == pytest.approx(
-        3.0 * stats.t.ppf(0.755, 1) / stats.norm.ppf(0.755)
+        3.0 * stats.t.ppf(0.755, 2) / stats.norm.ppf(0.755)
     )
 
 
