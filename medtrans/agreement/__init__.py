@@ -1,5 +1,6 @@
 """Rankings against truth, and what scores over many targets say about tasks."""
 
+from medtrans.agreement.conformal import cluster_quantile
 from medtrans.agreement.intervals import FEWEST_GROUPS, Interval, group_interval, replicate_interval, why_no_interval
 from medtrans.agreement.measures import (
     dcg,
@@ -16,6 +17,7 @@ from medtrans.agreement.relationships import cluster_sources, ordinal_affinities
 __all__ = [
     "FEWEST_GROUPS",
     "Interval",
+    "cluster_quantile",
     "cluster_sources",
     "dcg",
     "footrule",

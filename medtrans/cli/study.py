@@ -22,8 +22,11 @@ def run_study_job(job: StudyJob, config: Path) -> None:
     Raises:
         StudyError: the study cannot go on, or pieces failed after all others were done.
     """
+    from medtrans.selection import read_expectation
     from medtrans.studies.engine.run import run_study
 
+    if job.expectation is not None:
+        read_expectation(job.expectation)  # the report needs it: refused before the work, not after it
     with shown() as progress:
         summary = run_study(job, progress=progress)
     out.print(f"{job.store_path}: {what_was_done(summary)}", markup=False)
@@ -59,19 +62,20 @@ def fit_studies(studies: list[Path], output: Path) -> None:
         StudyError: a study cannot be read, or cannot be fitted.
     """
     from medtrans.report.files import write_texts
+    from medtrans.selection.expectation import LEVEL
     from medtrans.studies.findings.expectation import fit_expectation
 
     found = fit_expectation([Results.read(store_path(study)) for study in studies])
     write_texts({output: found.model_dump_json(indent=2) + "\n"})
-    names = ("targets", "pairs", "Spearman", "regret", "mean error", "coverage")
+    people = "?" if found.n_people is None else str(found.n_people)
+    names = ("targets", "people", "Spearman", "regret", "error", "level", "coverage")
     table = Table("mode", *(Column(name, justify="right") for name in names))
     for fit in found.fits:
-        told = (fit.spearman, fit.regret, fit.error)
-        shown = [str(fit.n_targets), str(fit.n_pairs), *(f"{it:.3f}" for it in told), f"{fit.coverage:.0%}"]
-        table.add_row(fit.mode, *shown)
+        told = (fit.spearman, fit.regret, fit.error, fit.level_error)
+        table.add_row(fit.mode, str(fit.n_targets), people, *(f"{it:.3f}" for it in told), f"{fit.coverage:.0%}")
     out.print(table)
-    people = "an unknown number of people" if found.n_people is None else f"{found.n_people} people"
-    out.print(f"On structures left out of the fit, judged on {people}.", markup=False)
+    fit = found.fits[0]
+    out.print(f"With {fit.left_out} left out of the fit in turn ({fit.n_clusters}); the interval is a {LEVEL:.0%} one.")
     out.print(f"wrote {output}", markup=False)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,13 @@ import torch
 
 from medtrans.config import Device, FilterSettings, SamplerSettings, checked
 from medtrans.errors import MedtransError, SamplingError
-from medtrans.metrics.registry import Metric, MetricChoice, choose_metrics, get_metric
+from medtrans.metrics.registry import Metric, MetricChoice, choose_metrics
 from medtrans.networks import resolve_device
 from medtrans.progress import Progress
 from medtrans.sampling import PixelSample, sample_pixels
 from medtrans.selection.evidence import Evidence, shipped_evidence
-from medtrans.selection.expectation import Estimate, Expectation, shipped_expectation
+from medtrans.selection.expectation import Estimate, Expectation
+from medtrans.selection.expecting import Expecting, expecting
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.inputs import names_of, require_task, sources_of
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
@@ -73,7 +73,8 @@ def rank_sources(
         relations: of structures, for what an expectation knows by names.
 
     Raises:
-        ConfigError: the target or the pool is something else, or a setting is wrong.
+        ConfigError: the target or the pool is something else, a setting is wrong, or the expectation is about other
+            images or metrics than there are.
         MetricError: an unknown metric or option, or no metric.
         SamplingError: no pixels can be drawn.
         MedtransError: no source is left, or none has a score by any metric.
@@ -86,8 +87,6 @@ def rank_sources(
     require_task(target)
     pool = sources_of(pool)
     exclude = names_of(exclude)
-    expectation = _expectation_for(target) if expectation is None else expectation
-    along = () if expectation is None else _needed_beside(chosen, expectation)
     sources = [source for source in pool if source.name not in exclude]
     if not sources:
         raise MedtransError(f"no source to rank for {target.name}: the pool is empty or every source is excluded")
@@ -104,11 +103,12 @@ def rank_sources(
         filtered = Filtered(tuple(sources)) if filters is None else filter_sources(target, sources, filters)
     with clock("sampling"):
         sample = sample_pixels(target.cases, **sampler.model_dump(), rng=np.random.default_rng(seed))
-        looked = look_at(target, sample, (*chosen, *along), seed)
-    values, lacking = _score_all(filtered.kept, target, looked, (*chosen, *along), settings["device"], clock, progress)
-    labels = {metric.label for metric in chosen}
-    missing = [it for it in lacking if it.metric in labels]
-    if not any(values[label] for label in labels):
+        expects = expecting(expectation, target, chosen, sampler, seed, relations)
+        looked = look_at(target, sample, (*chosen, *(expects.beside if expects else ())), seed)
+    values, missing, expected = _score_all(
+        filtered.kept, target, looked, chosen, expects, settings["device"], clock, progress
+    )
+    if not any(values.values()):
         raise MedtransError(f"no source can be ranked for {target.name}: {missing[0].source}: {missing[0].reason}")
     return Ranking(
         target=target.name,
@@ -122,41 +122,14 @@ def rank_sources(
         provenance=Provenance(seed, settings, _versions(), clock.seconds),
         picture=sampled_slice(target, sample),
         evidence=_shipped_for(target) if evidence is None else tuple(evidence),
-        expectation=expectation,
-        expected=_expected(expectation, values, filtered.kept, target, relations),
+        expectation=expects.expectation if expects else None,
+        expected=expected,
     )
 
 
 def _shipped_for(target: Task) -> tuple[Evidence, ...]:
     """What studies on images of the target's kind found; none has been done on other images than these two."""
     return () if target.kind == "image" else shipped_evidence(photographs=target.kind == "photograph")
-
-
-def _expectation_for(target: Task) -> Expectation | None:
-    return None if target.kind == "image" else shipped_expectation(photographs=target.kind == "photograph")
-
-
-def _needed_beside(chosen: Sequence[Metric], expectation: Expectation) -> tuple[Metric, ...]:
-    """The metrics that an expectation needs and nobody asked for."""
-    labels = {metric.label for metric in chosen}
-    return tuple(get_metric(name) for name in expectation.metrics if name not in labels)
-
-
-def _expected(
-    expectation: Expectation | None,
-    values: Mapping[str, Mapping[str, tuple[float, ...]]],
-    sources: Sequence[Source],
-    target: Task,
-    relations: Relations,
-) -> dict[str, tuple[Estimate, ...]]:
-    """By source what accuracy to expect, mode by mode; only where all that it takes is known."""
-    if expectation is None:
-        return {}
-    found = {}
-    for source in sources:
-        means = {metric: fmean(of[source.name]) for metric, of in values.items() if source.name in of}
-        found[source.name] = expectation.estimates(means, source.task, target.name, relations)
-    return {name: estimates for name, estimates in found.items() if estimates}
 
 
 def _told(metric: Metric) -> str | dict[str, Any]:
@@ -169,23 +142,30 @@ def _score_all(
     target: Task,
     looked: LookedAt,
     metrics: Sequence[Metric],
+    expects: Expecting | None,
     device: str,
     clock: Stopwatch,
     progress: Progress | None,
-) -> tuple[dict[str, dict[str, tuple[float, ...]]], list[Missing]]:
-    """Values by metric and source, and what is missing."""
+) -> tuple[dict[str, dict[str, tuple[float, ...]]], list[Missing], dict[str, tuple[Estimate, ...]]]:
+    """Values by metric and source, what is missing, and what accuracy to expect by source."""
     values: dict[str, dict[str, tuple[float, ...]]] = {metric.label: {} for metric in metrics}
     missing: list[Missing] = []
+    expected: dict[str, tuple[Estimate, ...]] = {}
+    computed = (*metrics, *(expects.beside if expects else ()))
     for i, source in enumerate(sources):
         if progress:
             progress(i, len(sources), source.name)
-        found, lacking = score_source(source, target, looked, metrics, device, clock)
-        missing += lacking
-        for metric, of_source in found.items():
-            values[metric][source.name] = of_source
+        found, lacking = score_source(source, target, looked, computed, device, clock)
+        missing += [it for it in lacking if it.metric in values]
+        for metric in values.keys() & found.keys():
+            values[metric][source.name] = found[metric]
+        if expects:
+            told, untold = expects.of(source, found, lacking, device, clock)
+            missing += untold
+            expected |= {source.name: told} if told else {}
     if progress:
         progress(len(sources), len(sources), "ranked")
-    return values, missing
+    return values, missing, expected
 
 
 def sampled_slice(target: Task, sample: PixelSample) -> SampledSlice:

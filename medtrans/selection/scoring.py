@@ -149,13 +149,18 @@ def metric_values(metric: Metric, arrays: Mapping[str, Any], sample: PixelSample
     if "target_labels" in metric.needs and len(np.unique(sample.label)) < 2:
         raise MedtransError("the sampled pixels of the target are all of one class")
     values: list[float] = []
-    once = same_pixels(sample) or not any(name in metric.accepts for name in _OF_SAMPLED)
+    once = same_pixels(sample) or not looks_at_sample(metric)
     for chosen in sample.repetitions[: 1 if once else None]:
         value = metric.value(**{name: _chosen(arrays, name, chosen) for name in metric.accepts if name in arrays})
         if not math.isfinite(value):
             raise MedtransError(f"the metric gave {value}")
         values.append(float(value))
     return tuple(values * (len(sample.repetitions) // len(values)))
+
+
+def looks_at_sample(metric: Metric) -> bool:
+    """Whether a metric depends on which pixels were sampled."""
+    return any(name in metric.accepts for name in _OF_SAMPLED)
 
 
 def same_pixels(sample: PixelSample) -> bool:

@@ -90,10 +90,11 @@ def expected_from(ranking: Ranking) -> str:
         return ""
     people = "an unknown number of people" if expectation.n_people is None else f"{expectation.n_people} people"
     n_targets = max(fit.n_targets for fit in expectation.fits)
+    held = " and ".join(f"{fit.coverage:.0%} ({_MODES[fit.mode]})" for fit in expectation.fits)
     told = (
         f"Expected accuracies are estimates from {' and '.join(expectation.studies)} ({n_targets} targets, judged on "
-        f"{people}), each with an interval that shall hold in {LEVEL:.0%} of cases; there it did in "
-        f"{' and '.join(f'{fit.coverage:.0%} ({_MODES[fit.mode]})' for fit in expectation.fits)}."
+        f"{people}), each with an interval that shall hold in {LEVEL:.0%} of cases; there, on "
+        f"{expectation.fits[0].left_out} that the fit had not seen, it did in {held}."
     )
     if ranking.target.domain not in expectation.domains:
         told += f" None of those targets is from {ranking.target.domain}: with other images they may be off."

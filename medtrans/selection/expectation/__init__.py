@@ -14,11 +14,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from medtrans.config import SCORING, AccuracyMeasure, SamplerSettings, Settings
-from medtrans.errors import ConfigError
+from medtrans.config import MEASURE_NAMES, SCORING, AccuracyMeasure, SamplerSettings, Settings
+from medtrans.errors import ConfigError, MetricError
+from medtrans.metrics.registry import Metric, Option, choose_metrics
 from medtrans.selection.evidence import Name, Share
 from medtrans.selection.evidence.files import read_model
-from medtrans.tasks import TaskName
+from medtrans.tasks import TaskName, metric_label
 from medtrans.tasks.relations import RELATIONS, Relations, names_points
 
 LEVEL = 0.9
@@ -29,7 +30,9 @@ NAMES = "names"
 
 _SOFTENING = 0.02  # so that the logit of 0 and of 1 is finite
 _REMEDY = "take a file that `medtrans study fit` writes"
+_AGAIN = "run `medtrans study fit` again on a study of this version"
 
+LeftOut = Literal["structures", "structures and people"]
 Finite = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
@@ -58,13 +61,26 @@ class Feature(Settings):
 
     Attributes:
         name: the label of a metric, or ``names``.
+        options: of the metric, which its label tells too.
         logit: whether its logit is taken, as of numbers between 0 and 1.
         coefficient: of it, in the logit of the expected accuracy.
     """
 
     name: Name
+    options: Annotated[dict[Name, Option], Field(max_length=32, default_factory=dict)]
     logit: bool
     coefficient: Finite
+
+    @model_validator(mode="after")
+    def _label_tells_the_options(self) -> Feature:
+        if self.name != metric_label(*self.metric):
+            raise ValueError(f"name: '{self.name}' does not tell the options {self.options}")
+        return self
+
+    @property
+    def metric(self) -> tuple[str, dict[str, Option]]:
+        """Name and options, as ``choose_metrics`` takes them."""
+        return self.name.partition("(")[0], dict(self.options)
 
     def term(self, value: float) -> float:
         """What it adds to the logit."""
@@ -79,10 +95,13 @@ class ModeFit(Settings):
         features: of each source.
         intercept: of the logit.
         margin: half the interval, in logits.
-        coverage: share of the pairs whose accuracy lay within it, with their structure and people left out of the fit.
+        left_out: what the following was judged on without having seen it.
+        coverage: share of the accuracies that lay within such an interval, mean over what was left out.
         spearman: mean over targets of the rank correlation with the truth, likewise.
         regret: accuracy of the best source minus that of the first by expected accuracy, mean over targets, likewise.
         error: mean absolute error, likewise.
+        level_error: mean absolute error of a target's mean over its sources, likewise.
+        n_clusters: of what was left out, which is what the interval rests on.
         n_targets, n_pairs: that it was fitted on.
     """
 
@@ -90,10 +109,13 @@ class ModeFit(Settings):
     features: Annotated[tuple[Feature, ...], Field(min_length=1, max_length=32)]
     intercept: Finite
     margin: Annotated[float, Field(gt=0, le=100)]
+    left_out: LeftOut
     coverage: Share
     spearman: Annotated[float, Field(ge=-1, le=1)]
     regret: Share
     error: Share
+    level_error: Share
+    n_clusters: Annotated[int, Field(ge=2)]
     n_targets: Annotated[int, Field(ge=1)]
     n_pairs: Annotated[int, Field(ge=1)]
 
@@ -117,18 +139,20 @@ class Expectation(Settings):
         measure: of accuracy.
         sampler: which pixels the metrics looked at.
         n_people: on whom the truth was judged; None: not recorded.
+        n_sources: that were transferred.
         fits: by mode.
     """
 
     version: Literal[1] = 1
     scoring: int
-    studies: Annotated[tuple[Name, ...], Field(min_length=1)]
+    studies: Annotated[tuple[Name, ...], Field(min_length=1, max_length=255)]
     made: date
-    domains: tuple[Name, ...]
+    domains: Annotated[tuple[Name, ...], Field(min_length=1, max_length=255)]
     photographs: bool = False
     measure: AccuracyMeasure = "dice"
     sampler: SamplerSettings
     n_people: Annotated[int, Field(ge=1)] | None
+    n_sources: Annotated[int, Field(ge=1)]
     fits: Annotated[tuple[ModeFit, ...], Field(min_length=1, max_length=2)]
 
     @model_validator(mode="after")
@@ -138,25 +162,38 @@ class Expectation(Settings):
         return self
 
     @property
-    def metrics(self) -> tuple[str, ...]:
-        """Labels of the metrics that it needs, each once."""
-        names = (feature.name for fit in self.fits for feature in fit.features)
-        return tuple(dict.fromkeys(name for name in names if name != NAMES))
+    def name(self) -> str:
+        """What it tells, as people write it: ``expected Dice``."""
+        return f"expected {MEASURE_NAMES[self.measure]}"
 
-    def estimates(
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """Those that it needs, each once; MetricError for one that this medtrans does not have."""
+        wanted = {it.name: it.metric for fit in self.fits for it in fit.features if it.name != NAMES}
+        return choose_metrics(list(wanted.values())) if wanted else ()
+
+    def values(
         self, scores: Mapping[str, float], source: TaskName | None, target: TaskName, relations: Relations = RELATIONS
-    ) -> tuple[Estimate, ...]:
-        """The expected accuracy of one source in every mode that can be told.
+    ) -> dict[str, float]:
+        """What is known of the features of one source, by name.
 
         Args:
             scores: mean score of the source by metric.
-            source: its task; None: unknown, so that modes which need the names are left out.
+            source: its task; None: unknown.
             target: the target's task.
             relations: for the rule by names.
         """
-        values = dict(scores) if source is None else {**scores, NAMES: names_points(source, target, relations)}
+        return dict(scores) if source is None else {**scores, NAMES: names_points(source, target, relations)}
+
+    def estimates(self, values: Mapping[str, float]) -> tuple[Estimate, ...]:
+        """The expected accuracy of one source, in every mode all features of which are known."""
         known = (fit for fit in self.fits if all(feature.name in values for feature in fit.features))
         return tuple(fit.estimate(values) for fit in known)
+
+    def lacking(self, values: Mapping[str, float]) -> tuple[str, ...]:
+        """Names of the features that are not known."""
+        names = dict.fromkeys(feature.name for fit in self.fits for feature in fit.features)
+        return tuple(name for name in names if name not in values)
 
 
 def logit(share: float) -> float:
@@ -176,12 +213,18 @@ def expit(odds: float) -> float:
 
 
 def read_expectation(path: str | Path) -> Expectation:
-    """Read what ``medtrans study fit`` wrote. Raises ConfigError for any other file, and for one of other scores."""
+    """Read what ``medtrans study fit`` wrote. Raises ConfigError for any other file, and for one of other scores
+    or metrics.
+    """
     found = read_model(Path(path), Expectation, "a fit of the expected accuracy", _REMEDY)
+    try:
+        _ = found.metrics
+    except MetricError as error:
+        raise ConfigError(f"{path}: needs what this medtrans does not have: {error}; {_AGAIN}") from error
     if found.scoring != SCORING:
         raise ConfigError(
             f"{path}: was fitted to scores of another medtrans (scoring {found.scoring}, this one has {SCORING}); "
-            "run `medtrans study fit` again on a study of this version"
+            f"{_AGAIN}"
         )
     return found
 

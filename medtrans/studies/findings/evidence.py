@@ -27,7 +27,6 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None, without: 
     that without each person, where they are at hand.
     """
     job = results.job
-    name = job.output.resolve().name
     table = agreement_table(results) if agreements is None else agreements
     without = Replicates.of(results, agreement_table) if without is None else without
     table = table[table["sampler"].isin([results.samplers[0], ""]) & (table["note"] == "")]
@@ -42,7 +41,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None, without: 
             filters = None if filter_name == NO_FILTER else job.filters[str(filter_name)]
             findings.append(Finding(metric=metric, mode=mode, filters=filters, **found))
     return Evidence(
-        study=name if name and name.isprintable() else "study",
+        study=results.name,
         began=datetime.fromisoformat(results.began).date(),
         domains=tuple(sorted({TaskName.of_target(target).domain for target in results.targets})),
         photographs=job.photographs,

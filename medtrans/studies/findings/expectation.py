@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from medtrans.agreement import spearman, top_k_regret
+from medtrans.agreement import FEWEST_GROUPS, cluster_quantile, spearman, top_k_regret
 from medtrans.agreement.measures import Measure
-from medtrans.config import SCORING
+from medtrans.config import SCORING, MetricSettings
 from medtrans.errors import MetricError, StudyError, did_you_mean
+from medtrans.metrics.registry import Option
 from medtrans.selection.expectation import (
     LEVEL,
     NAMES,
@@ -26,7 +27,8 @@ from medtrans.selection.expectation import (
     read_expectation,
 )
 from medtrans.studies.findings.baselines import baseline_scores
-from medtrans.tasks import TaskName
+from medtrans.studies.findings.people import People
+from medtrans.tasks import TaskName, metric_label
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -45,18 +47,20 @@ _ABOUT: Mapping[str, Callable[[Results], object]] = {
 """What studies that are fitted together must have in common."""
 
 _PENALTY = 0.01  # of the ridge, as a share of the number of pairs, on features of unit variance
-_FEWEST_CLUSTERS = 3
+_FEWEST_CLUSTERS = 3  # one is left out, and of the others one more, to see how wide an interval has to be
 
 
 def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATURES) -> Expectation:
     """Fit the expected accuracy in every mode to the pairs of source and target of some studies.
 
     Each mode is a ridge regression of the logit of the accuracy (mean over seeds) on the features. What is told of it
-    (coverage, agreement, error) and the width of the interval come from predictions of pairs whose cluster was left out
-    of the fit: all targets of the same structure. The interval is conformal (Vovk et al., "Algorithmic learning in a
-    random world", 2005): half its width is the quantile of the absolute residuals, in logits, at the level `LEVEL`,
-    every cluster weighing the same. Structures are few, so that it holds more or less often than that is told too: the
-    coverage is of intervals whose width comes from the other clusters.
+    (coverage, agreement, error) and the width of the interval come from `cross_fitted` predictions: of pairs whose
+    structure was left out of the fit and, where targets fall into groups that share no people, everyone of their group.
+
+    The interval is conformal (Vovk et al., "Algorithmic learning in a random world", 2005): half its width is the
+    `cluster_quantile` of the absolute residuals, in logits, at the level `LEVEL`. Clusters are the structures, or the
+    groups of people where there are fewer of these but at least `FEWEST_GROUPS`. They are few, so that it holds more or
+    less often than that is told too: the coverage is of intervals that are made without the cluster they are judged on.
 
     Raises:
         StudyError: the studies differ in what they are about, a feature is missing in one, or there are too few
@@ -67,98 +71,171 @@ def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATUR
     for results in studies:
         _check_features(results, features)
     modes = [mode for mode in first.modes if all(mode in results.modes for results in studies)]
+    if not modes:
+        raise StudyError(f"{first.job.output}: no way of transfer has results in every study; run them first")
     people = [results.people.by_target.get(target) for results in studies for target in results.targets]
     known = None if None in people or not people else len(frozenset().union(*(it for it in people if it)))
     return Expectation(
         scoring=SCORING,
-        studies=tuple(results.job.output.resolve().name for results in studies),
+        studies=tuple(results.name for results in studies),
         made=date.today(),
         domains=tuple(sorted({TaskName.of_target(it).domain for results in studies for it in results.targets})),
         photographs=first.job.photographs,
         measure=first.measure,
         sampler=first.job.samplers[first.samplers[0]],
         n_people=known,
-        fits=tuple(_fit_mode([pairs(it, mode, features) for it in studies], mode, features) for mode in modes),
+        n_sources=len({(results.job.pool_path, name) for results in studies for name in results.sources}),
+        fits=tuple(_fit_mode(studies, mode, features) for mode in modes),
     )
 
 
-def pairs(results: Results, mode: str, features: Sequence[str] = FEATURES) -> pd.DataFrame:
-    """One row per source and target with a truth and all features: target, source, cluster, features, accuracy.
+def pairs(studies: Sequence[Results], mode: str, features: Sequence[str] = FEATURES) -> pd.DataFrame:
+    """One row per source and target of some studies that has a truth and all features.
 
-    Features are as the regression takes them, logits of shares; the metrics' are those by the study's first sampler.
+    Columns: target (with the number of its study), source, structure, people (a number for each group of targets that
+    share no one with others; 0 for all where that is not known), the features and accuracy. Features are as the
+    regression takes them, logits of shares; the metrics' are those by the study's first sampler.
     """
-    columns = {name: _feature(results, name, mode) for name in features} | {"accuracy": results.truth(mode)}
-    table = pd.DataFrame({name: it.rename_axis("target").stack() for name, it in columns.items()}).dropna()
-    table = table.rename_axis(["target", "source"]).reset_index()
-    table["cluster"] = [TaskName.of_target(target).structure for target in table["target"]]
-    return table
+    tables: list[pd.DataFrame] = []
+    judged: dict[str, frozenset[str]] = {}
+    for i, results in enumerate(studies):
+        columns = {name: _feature(results, name, mode) for name in features} | {"accuracy": results.truth(mode)}
+        table = pd.DataFrame({name: it.rename_axis("target").stack() for name, it in columns.items()}).dropna()
+        table = table.rename_axis(["target", "source"]).reset_index()
+        table["structure"] = [TaskName.of_target(target).structure for target in table["target"]]
+        table["target"] = [f"{i}:{target}" for target in table["target"]]
+        judged |= {f"{i}:{target}": people for target, people in results.people.by_target.items()}
+        tables.append(table)
+    stacked = pd.concat(tables, ignore_index=True)
+    targets = list(dict.fromkeys(stacked["target"]))
+    groups = People(judged).groups(targets) if targets else None
+    by_target = {} if groups is None else dict(zip(targets, groups.tolist(), strict=True))
+    return stacked.assign(people=[by_target.get(target, 0) for target in stacked["target"]])
 
 
 def cross_fitted(table: pd.DataFrame, features: Sequence[str]) -> NDArray[np.float64]:
-    """Logit of the expected accuracy of every pair, with its cluster left out of the fit."""
+    """Logit of the expected accuracy of every row of `pairs`, by a fit without its structure and its people.
+
+    People are left out where there are several groups of them. NaN where that leaves nothing to fit.
+    """
     predicted = np.full(len(table), np.nan)
-    clusters = table["cluster"].to_numpy()
-    for cluster in dict.fromkeys(clusters):
-        out = clusters == cluster
-        coefficients, intercept = _regress(table[~out], features)
-        predicted[out] = table.loc[out, list(features)].to_numpy(float) @ coefficients + intercept
+    structures, people = table["structure"].to_numpy(), table["people"].to_numpy()
+    several = len(set(people)) > 1
+    for structure, group in dict.fromkeys(zip(structures, people, strict=True)):
+        out = (structures == structure) & (people == group)
+        rest = table[(structures != structure) & ((people != group) | (not several))]
+        if len(rest):
+            coefficients, intercept = _regress(rest, features)
+            predicted[out] = table.loc[out, list(features)].to_numpy(float) @ coefficients + intercept
     return predicted
 
 
-def expected_scores(results: Results, mode: str) -> pd.DataFrame:
+def expected_scores(results: Results, mode: str, expectation: Expectation | None = None) -> pd.DataFrame:
     """Expected accuracy of a study's own pairs, target x source; NaN where it cannot be told.
 
-    As the fit that the study names as ``expectation``. Where it names none, as fitted to the study itself, every pair
-    with its cluster left out.
+    As the given fit, or that which the study names as ``expectation``. Where there is none, as fitted to the study
+    itself, every pair by `cross_fitted`.
     """
     empty = pd.DataFrame(np.nan, index=list(results.targets), columns=list(results.sources))
-    if results.job.expectation is None:
-        names: tuple[str, ...] = FEATURES
-        known = all(name in results.metrics for name in names)
-        table = pairs(results, mode, names) if known else empty.melt().assign(cluster="")
-        if table["cluster"].nunique() < _FEWEST_CLUSTERS:
-            return empty
-        odds = cross_fitted(table, names)
-    else:
-        fit = next((it for it in read_expectation(results.job.expectation).fits if it.mode == mode), None)
-        names = tuple(feature.name for feature in fit.features) if fit else ()
-        if fit is None or any(name not in (*results.metrics, NAMES) for name in names):
-            return empty
-        table = pairs(results, mode, names)
+    if expectation is None and results.job.expectation is not None:
+        expectation = read_expectation(results.job.expectation)
+    fit = next((it for it in expectation.fits if it.mode == mode), None) if expectation else None
+    names = FEATURES if expectation is None else tuple(it.name for it in fit.features) if fit else ()
+    if not names or any(name not in (*results.metrics, NAMES) for name in names):
+        return empty
+    table = pairs([results], mode, names)
+    if fit:
         odds = table[list(names)].to_numpy(float) @ np.array([it.coefficient for it in fit.features]) + fit.intercept
+    elif table["structure"].nunique() < _FEWEST_CLUSTERS:
+        return empty
+    else:
+        odds = cross_fitted(table, names)
+    table["target"] = table["target"].str.removeprefix("0:")
     wide = table.assign(value=[expit(it) for it in odds]).pivot(index="target", columns="source", values="value")
     return wide.reindex(index=empty.index, columns=empty.columns)
 
 
-def _fit_mode(tables: Sequence[pd.DataFrame], mode: str, features: Sequence[str]) -> ModeFit:
-    table = pd.concat(tables, ignore_index=True)
-    n_clusters = table["cluster"].nunique()
-    if n_clusters < _FEWEST_CLUSTERS:
+def _fit_mode(studies: Sequence[Results], mode: str, features: Sequence[str]) -> ModeFit:
+    table = pairs(studies, mode, features)
+    if (n_structures := table["structure"].nunique()) < _FEWEST_CLUSTERS:
         raise StudyError(
-            f"mode {mode}: {n_clusters} structures with a truth and all features; a fit is judged on structures that "
+            f"mode {mode}: {n_structures} structures with a truth and all features; a fit is judged on structures that "
             f"it has not seen, so give studies of at least {_FEWEST_CLUSTERS}"
         )
-    left_out = cross_fitted(table, features)
-    residuals = np.abs(table["accuracy"].map(logit).to_numpy() - left_out)
-    margin = _conformal_margin(residuals, table["cluster"].to_numpy())
+    try:
+        margin, coverage = _margin(table, features), left_out_coverage(table, features)
+    except MetricError as error:
+        raise StudyError(
+            f"mode {mode}: without the structures and people that a fit is judged on, too little is left to fit; give "
+            "studies of more structures or people"
+        ) from error
     coefficients, intercept = _regress(table, features)
-    expected = np.array([expit(it) for it in left_out])
-    truth = table["accuracy"].to_numpy()
+    options = _options(studies[0])
     return ModeFit(
         mode=mode,
         features=tuple(
-            Feature(name=name, logit=name in SHARES, coefficient=float(it))
+            Feature(name=name, options=options.get(name, {}), logit=name in SHARES, coefficient=float(it))
             for name, it in zip(features, coefficients, strict=True)
         ),
         intercept=intercept,
         margin=margin,
-        coverage=_left_out_coverage(residuals, table["cluster"].to_numpy()),
-        spearman=_over_targets(table["target"], expected, truth, spearman),
-        regret=_over_targets(table["target"], expected, truth, top_k_regret),
-        error=float(np.abs(expected - truth).mean()),
+        left_out="structures and people" if table["people"].nunique() > 1 else "structures",
+        coverage=coverage,
+        n_clusters=table[_cluster_column(table)].nunique(),
         n_targets=table["target"].nunique(),
         n_pairs=len(table),
+        **_left_out_agreement(table, cross_fitted(table, features)),
     )
+
+
+def left_out_coverage(table: pd.DataFrame, features: Sequence[str]) -> float:
+    """How often the accuracy lies in an interval that is made without its cluster, mean over clusters."""
+    column, predicted = _cluster_column(table), cross_fitted(table, features)
+    residuals = np.abs(_odds(table) - predicted)
+    shares = []
+    for cluster in table[column].unique():
+        out = (table[column] == cluster).to_numpy() & np.isfinite(residuals)
+        margin = _margin(table[table[column] != cluster], features, column)
+        if out.any():
+            shares.append(float((residuals[out] <= margin).mean()))
+    return float(np.mean(shares))
+
+
+def _margin(table: pd.DataFrame, features: Sequence[str], column: str | None = None) -> float:
+    """Half the width of the interval, in logits."""
+    residuals = np.abs(_odds(table) - cross_fitted(table, features))
+    known = np.isfinite(residuals)
+    clusters = table[column or _cluster_column(table)].to_numpy()
+    return max(cluster_quantile(residuals[known], clusters[known], level=LEVEL), 1e-6)
+
+
+def _cluster_column(table: pd.DataFrame) -> str:
+    """The coarser of what pairs share: the structure, or the people where these are groups enough."""
+    groups = table["people"].nunique()
+    return "people" if FEWEST_GROUPS <= groups < table["structure"].nunique() else "structure"
+
+
+def _left_out_agreement(table: pd.DataFrame, predicted: NDArray[np.float64]) -> dict[str, float]:
+    """Agreement and error of predictions with the truth."""
+    known = table.assign(expected=[expit(it) for it in predicted])[np.isfinite(predicted)]
+    means = known.groupby("target")[["expected", "accuracy"]].mean()
+    return {
+        "spearman": _over_targets(known, spearman),
+        "regret": _over_targets(known, top_k_regret),
+        "error": float((known["expected"] - known["accuracy"]).abs().mean()),
+        "level_error": float((means["expected"] - means["accuracy"]).abs().mean()),
+    }
+
+
+def _over_targets(table: pd.DataFrame, measure: Measure) -> float:
+    """Mean of a measure over the targets where it has a value."""
+    found = []
+    for _, rows in table.groupby("target"):
+        try:
+            found.append(measure(rows["expected"], rows["accuracy"]))
+        except MetricError:
+            continue
+    return float(np.mean(found)) if found else 0.0
 
 
 def _feature(results: Results, name: str, mode: str) -> pd.DataFrame:
@@ -169,44 +246,22 @@ def _feature(results: Results, name: str, mode: str) -> pd.DataFrame:
     return scores.map(logit, na_action="ignore") if name in SHARES else scores
 
 
+def _odds(table: pd.DataFrame) -> NDArray[np.float64]:
+    return table["accuracy"].map(logit).to_numpy(float)
+
+
 def _regress(table: pd.DataFrame, features: Sequence[str]) -> tuple[NDArray[np.float64], float]:
     """Coefficients of the features and intercept, by a ridge on features of unit variance."""
-    values, odds = table[list(features)].to_numpy(float), table["accuracy"].map(logit).to_numpy(float)
+    values = table[list(features)].to_numpy(float)
     scale = np.maximum(values.std(axis=0), 1e-9)
-    ridge = Ridge(alpha=_PENALTY * len(table)).fit(values / scale, odds)
+    ridge = Ridge(alpha=_PENALTY * len(table)).fit(values / scale, _odds(table))
     return np.asarray(ridge.coef_ / scale), float(ridge.intercept_)
 
 
-def _conformal_margin(residuals: NDArray[np.float64], clusters: NDArray[np.object_]) -> float:
-    """The `LEVEL` quantile of absolute residuals of which every cluster has the same share."""
-    _, numbers, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
-    order = np.argsort(residuals)
-    mass = np.cumsum(1 / sizes[numbers[order]]) / len(sizes)
-    place = int(np.searchsorted(mass, LEVEL))
-    return float(max(residuals[order[min(place, len(order) - 1)]], 1e-6))
-
-
-def _left_out_coverage(residuals: NDArray[np.float64], clusters: NDArray[np.object_]) -> float:
-    """How often the accuracy lies in an interval whose width was taken from the other clusters."""
-    inside = np.zeros(len(residuals), dtype=bool)
-    for cluster in np.unique(clusters):
-        out = clusters == cluster
-        inside[out] = residuals[out] <= _conformal_margin(residuals[~out], clusters[~out])
-    return float(inside.mean())
-
-
-def _over_targets(
-    targets: pd.Series, expected: NDArray[np.float64], truth: NDArray[np.float64], measure: Measure
-) -> float:
-    """Mean of a measure over the targets where it has a value."""
-    found = []
-    for target in targets.unique():
-        of = (targets == target).to_numpy()
-        try:
-            found.append(measure(expected[of], truth[of]))
-        except MetricError:
-            continue
-    return float(np.mean(found)) if found else 0.0
+def _options(results: Results) -> dict[str, dict[str, Option]]:
+    """Options of the study's metrics, by label."""
+    told = [it for it in results.job.metrics if isinstance(it, MetricSettings)]
+    return {metric_label(it.name, it.options): it.options for it in told}
 
 
 def _check_alike(studies: Sequence[Results]) -> None:

@@ -40,6 +40,12 @@ class Results:
         with Store.read(path) as store:
             return cls(store.job, store.frames(), store.versions, store.began)
 
+    @property
+    def name(self) -> str:
+        """The study is named after the folder of its output."""
+        name = self.job.output.resolve().name
+        return name if name and name.isprintable() else "study"
+
     @cached_property
     def targets(self) -> tuple[str, ...]:
         """Names, in the order of the job."""
