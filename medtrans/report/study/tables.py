@@ -112,6 +112,7 @@ def _summary_note(ways: pd.DataFrame, ceiling: pd.Series) -> str:
             "The ceiling is how well the same transfers with as many other seeds would rank the sources. A metric that "
             f"knew the truth without its noise would reach about {number(ceiling['attainable'])}."
         ]
+    ways = ways[~ways["metric"].isin(BASELINES)]
     for (_, note), without in ways[ways["n_without"] > 0].groupby(["n_without", "note"], sort=False):
         targets = count(without["n_without"].iloc[0], "target")
         told.append(f"Left out{_for(without, ways)}: {targets} ({note}).")

@@ -18,7 +18,7 @@ ALONE = People({str(target): frozenset({str(target)}) for target in range(16)})
 def table_of(studies: NDArray[np.float64]) -> pd.DataFrame:
     """`repeatability_table` of accuracies: shape (studies, targets, seeds, sources); every study is a mode."""
     return pd.DataFrame(
-        {"mode": str(study), "target": str(target), **repeatability(accuracies)}
+        {"mode": str(study), "target": str(target), **repeatability(accuracies), "between_draws": np.nan}
         for study, targets in enumerate(studies)
         for target, accuracies in enumerate(targets)
     )
@@ -111,10 +111,11 @@ def test_pure_noise_has_a_ceiling_of_zero_and_a_weak_signal_its_own():
 
 def test_the_ceiling_is_of_the_mean_correlation_with_an_interval_over_people():
     table = pd.DataFrame({"mode": "head", "target": list("0123"), **repeatability(np.array([[3.0, 2, 1]] * 2))})
-    table["between_seeds"] = [1.0, -0.5, 0.5, 1.0]
+    table["between_seeds"], table["between_draws"] = [1.0, -0.5, 0.5, 1.0], [0.4, 0.4, 0.8, 0.8]
     (row,) = ceiling_table(table, ALONE).to_dict("records")
     assert (row["between_seeds"], row["ceiling"]) == pytest.approx((0.5, 2 / 3))  # not the mean of 1, -2, 2/3, 1
     assert row["attainable"] == pytest.approx(np.sqrt(2 / 3))
+    assert row["between_draws"] == pytest.approx(0.6)
     assert row["ceiling_low"] < row["ceiling"] < row["ceiling_high"]
     assert row["attainable_high"] == pytest.approx(np.sqrt(row["ceiling_high"]))
     assert (row["attainable_low"], row["no_interval"]) == (0, "")
