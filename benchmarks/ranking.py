@@ -47,6 +47,7 @@ def main(pool_root: Path, data_root: Path) -> None:
     rank(("h_score",))  # the first call imports and warms up
     by_h_score = rank(("h_score",))
     by_both = rank(("h_score", "otce_sim"))
+    by_probe = rank(("probe_dice",))
     times = [
         seconds(lambda source=source: fine_tune(source, target, training=BRUTE_FORCE, mode="full", device="cpu"))
         for source in candidates[:TIMED_FINE_TUNINGS]
@@ -57,6 +58,7 @@ def main(pool_root: Path, data_root: Path) -> None:
     timed = ", ".join(f"{time:.1f}" for time in times)
     print(f"brute force          {brute_force:8.1f} s  (mean of {timed} s, times {len(candidates)})")
     print(f"H-score              {by_h_score:8.1f} s  1/{brute_force / by_h_score:.0f} of brute force")
+    print(f"probe Dice           {by_probe:8.1f} s  {by_probe / by_h_score:.2f} times H-score")
     print(f"H-score and OTCE_sim {by_both:8.1f} s  1/{brute_force / by_both:.0f} of brute force")
 
 

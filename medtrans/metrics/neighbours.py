@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
@@ -204,10 +203,23 @@ def _leakage(points: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def _spanning_tree(points: Floats) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Edges (E, 2) of the Euclidean minimum spanning tree, their lengths, and all distances."""
+    """Edges (E, 2) of the Euclidean minimum spanning tree, their lengths, and all distances.
+
+    Prim's algorithm on the dense matrix: SciPy's sorts all N^2 edges, which takes ten times as long, and does not join
+    points that lie at the same place.
+    """
     distances = cdist(points, points)
-    tree = minimum_spanning_tree(distances + 1).tocoo()  # an edge of length 0 would count as none; the tree is the same
-    ends = np.column_stack([tree.row, tree.col]).astype(np.int64)
+    count = len(points)
+    parent, shortest = np.zeros(count, dtype=np.int64), distances[0].copy()
+    outside = np.ones(count, dtype=bool)
+    outside[0] = False
+    ends = np.empty((count - 1, 2), dtype=np.int64)
+    for edge in range(count - 1):
+        new = int(np.where(outside, shortest, np.inf).argmin())
+        ends[edge] = parent[new], new
+        outside[new] = False
+        nearer = distances[new] < shortest
+        parent[nearer], shortest[nearer] = new, distances[new][nearer]
     return ends, distances[ends[:, 0], ends[:, 1]], distances
 
 
