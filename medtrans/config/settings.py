@@ -150,6 +150,11 @@ class FilterSettings(Settings):
     min_shape_similarity: Annotated[float, Field(gt=0, le=1)] = 0.2
     min_pool: Count = 4  # never leave fewer sources than this
 
+    @property
+    def drop_any(self) -> bool:
+        """Whether a filter is switched on."""
+        return self.modality or self.roi
+
 
 Members = Annotated[tuple[str, ...], Field(min_length=1)]
 

@@ -82,6 +82,7 @@ def rank_sources(
     chosen = choose_metrics(metrics)
     sampler = checked(sampler, SamplerSettings, "sampler")
     filters = None if filters is None else checked(filters, FilterSettings, "filters")
+    filters = filters if filters is not None and filters.drop_any else None
     if not isinstance(seed, int) or seed < 0:
         raise SamplingError(f"seed is {seed}; give a whole number of 0 or more")
     require_task(target)

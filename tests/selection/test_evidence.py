@@ -119,10 +119,10 @@ def test_without_a_study_of_the_metric_the_ranking_says_so():
 
 
 def test_the_finding_with_the_ranking_s_filters_is_told_else_that_without():
-    with_default = finding(filters=FilterSettings(), gain=0.07)
+    with_default = finding(filters=FilterSettings(roi=True), gain=0.07)
     found = evidence(with_default, finding())
-    filtered = FilterSettings().model_dump()
-    other = FilterSettings(roi=False).model_dump()
+    filtered = FilterSettings(roi=True).model_dump()
+    other = FilterSettings(modality=True).model_dump()
     assert "(16 targets, head retrained), the first pick by h_score gave 0.070" in stakes(
         ranking(found, filters=filtered)
     )
@@ -157,7 +157,7 @@ def test_first_places_that_other_pixels_may_change_are_too_close_to_call(values,
 
 def test_evidence_survives_its_file(tmp_path):
     path = tmp_path / "evidence.json"
-    found = evidence(finding(filters=FilterSettings()))
+    found = evidence(finding(filters=FilterSettings(roi=True)))
     path.write_text(found.model_dump_json(), encoding="utf-8")
     assert read_evidence(path) == found
 

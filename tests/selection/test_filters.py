@@ -28,7 +28,7 @@ def volume(box: tuple[slice, ...], shift: float = 0.0) -> Case:
 
 LEFT, RIGHT = (slice(2, 14),) * 3, (slice(18, 30),) * 3
 TARGET = Task(TaskName("here", "FLAIR", "tumour"), (volume(LEFT),), ("background", "tumour"))
-BOTH = FilterSettings(modality=True, max_modality_distance=0.5, min_shape_similarity=0.9, min_pool=1)
+BOTH = FilterSettings(modality=True, roi=True, max_modality_distance=0.5, min_shape_similarity=0.9, min_pool=1)
 
 
 def source(name: str, modality: str | None, case: Case | None = None) -> Source:
