@@ -96,6 +96,7 @@ class TransferSettings(Settings):
     full: TrainingSettings | None = TrainingSettings(steps=50, steps_per_epoch=50, batch_size=4, learning_rate=1e-3)
     head_first: bool = True  # full starts from a head retrained as ``head`` says; false: from the source's own
     scratch: TrainingSettings | None = TrainingSettings(steps=100, steps_per_epoch=100, batch_size=4)
+    untrained: bool | None = None  # true: also a head, as ``head`` says, on a network with random weights
 
 
 class ManyToOneSettings(Settings):

@@ -13,6 +13,7 @@ from medtrans.learning.loop import descend
 from medtrans.learning.transfer.head import replace_head, retrain_head
 from medtrans.networks import (
     auxiliary_layers,
+    build_network,
     penultimate_layer,
     resolve_device,
     size_divisor,
@@ -92,6 +93,29 @@ def train_head(source: Source, task: Task, *, training: TrainingSettings, device
     network = fine_tune(source, task, training=training, mode="head", device=device)
     head = network.get_submodule(penultimate_layer(network, source.spatial_dims, source.in_channels))
     return {name: value.detach().cpu() for name, value in head.state_dict().items()}
+
+
+@limited_threads()
+def train_untrained_head(
+    task: Task, definition: Mapping[str, Any], training: TrainingSettings, *, device: str = "auto"
+) -> nn.Module:
+    """A network with random weights, of which the last layer alone is trained: what features that learnt nothing give.
+
+    Weights and batches come from ``training.seed``. Raises as ``descend``, and NetworkError as ``build_network``.
+    """
+    network = build_network(definition, seed=training.seed)
+    place = resolve_device(device)
+    head_name = penultimate_layer(network, task.ndim, task.n_channels)
+    retrain_head(
+        network.to(place),
+        head_name,
+        task,
+        training,
+        divisor=size_divisor(definition),
+        device=place,
+        text=f"random weights to {task.name}",
+    )
+    return network.eval()
 
 
 def with_head(source: Source, task: Task, head: Head, *, seed: int, device: str = "auto") -> nn.Module:

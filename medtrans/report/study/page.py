@@ -24,6 +24,7 @@ from medtrans.report.study.record import (
     fusion_table,
     missing_table,
     parts_table,
+    people_table,
     scratch_table,
     unfinished,
 )
@@ -122,6 +123,7 @@ def _tables(results: Results, findings: Findings, fusions: pd.DataFrame, modes: 
         "dropped": {name: dropped_by(results, name) for name in results.filters if name != NO_FILTER},
         "fusions": panels(lambda *of: fusion_table(results, fusions, *of), mode if len(fusions) else {"Transfer": {}}),
         "scratch": scratch_table(results),
+        "people": people_table(results),
         "failures": failure_table(results),
         "missing": missing_table(results),
         "durations": duration_table(results),

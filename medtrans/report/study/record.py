@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import PurePath
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -23,12 +25,14 @@ _DOES = {  # what a piece of each kind does, in the order of the work
 
 def scratch_table(results: Results) -> Table:
     """Training without a source against transfer, target by target; no rows without the baseline."""
-    scratch = results.scratch()
+    scratch, untrained = results.scratch(), results.untrained()
     truths = {mode: results.truth(mode).T for mode in results.modes}
     heads = [
         text_head("Target"),
         Head("From scratch", "a network trained on the target's labelled cases alone", results.measure_name),
     ]
+    if len(untrained):
+        heads.append(Head("Random weights", "a head trained on a network that learnt nothing", results.measure_name))
     for mode in truths:
         group = f"{results.measure_name}, {MODE_NAMES[mode]}"
         heads += [
@@ -39,10 +43,37 @@ def scratch_table(results: Results) -> Table:
     rows = []
     for target, baseline in scratch.items():
         cells = [name_cell(str(target)), number_cell(baseline, 3)]
+        cells += [number_cell(untrained.get(target, np.nan), 3)] if len(untrained) else []
         for truth in truths.values():
             cells += _against(truth[target].dropna(), baseline)
         rows.append(Row(cells))
     return Table(heads, rows)
+
+
+def people_table(results: Results) -> Table:
+    """Who is labelled and who is judged on, one row for all targets that share both; no rows where it is not known."""
+    who = {name: results.frames[name].groupby("target")["person"].agg(tuple) for name in ("labelled", "people")}
+    groups: dict[tuple[str, str], list[str]] = {}
+    for target in results.targets:
+        if target in who["people"]:
+            labelled, judged = (", ".join(map(_shown, who[name].get(target, ()))) for name in ("labelled", "people"))
+            groups.setdefault((labelled or NONE, judged), []).append(target)
+    rows = [
+        Row([name_cell(", ".join(targets)), name_cell(labelled), name_cell(judged)])
+        for (labelled, judged), targets in groups.items()
+    ]
+    return Table([text_head("Targets"), text_head("Labelled"), text_head("Judged on")], rows)
+
+
+def _shown(person: str) -> str:
+    """A subject with the folder of its data set, without the way there.
+
+    >>> _shown("folder:/data/site-a:sub-01")
+    'site-a/sub-01'
+    """
+    _, _, rest = person.partition(":")
+    root, _, subject = rest.rpartition(":")
+    return f"{PurePath(root).name}/{subject}" if root else person
 
 
 def _against(truth: pd.Series, baseline: float) -> list[Cell]:

@@ -16,9 +16,12 @@ def warn_of_overlap(job: StudyJob) -> None:
     """Issue one MedtransWarning where sources were trained on cases that targets are judged on."""
     if seen := seen_in_training(job):
         source, target, case = seen[0]
+        everything = len(seen) == sum(len(candidates(job, target)) for target in job.target_groups())
+        which = "all transfers" if everything else f"{len(seen)} transfers"
         warnings.warn(
-            f"{len(seen)} transfers are judged on cases that their source was trained on, first: '{source}' to "
-            f"'{target}' on case '{case}'; choose other cases, or read the results as those of images already seen",
+            f"{which} are judged on cases that their source was trained on, first: '{source}' to '{target}' on case "
+            f"'{case}'; choose other cases, or read the results as those of images already seen"
+            + (", which say nothing about other people" if everything else ""),
             MedtransWarning,
             stacklevel=2,
         )

@@ -13,6 +13,9 @@ Kind = Literal["train", "filter", "score", "transfer", "fuse"]
 SCRATCH = "scratch"
 """The mode of a transfer without a source: a network trained on the target's labelled cases alone."""
 
+UNTRAINED = "untrained"
+"""The mode of another one: the head trained on a network with random weights, which shows what features are worth."""
+
 NO_FILTER = "none"
 """What the ranking of all candidates is called beside those that a filter leaves."""
 
@@ -30,9 +33,11 @@ class Piece:
     Attributes:
         kind: ``train`` a source; ``filter`` all sources for a target; ``score`` a source on a target, by every sampler
             and metric; ``transfer`` a source to a target; ``fuse`` several sources for a target.
-        sources: names; one for train, score and transfer, none for filter and scratch, two or more for fuse (sorted).
+        sources: names; one for train, score and transfer, none for filter and modes without a source, two or more for
+            fuse (sorted).
         target: name; empty for train.
-        mode: ``head``, ``full`` or ``scratch`` of a transfer; ``head`` or ``full`` of a fusion; else empty.
+        mode: ``head``, ``full``, ``scratch`` or ``untrained`` of a transfer; ``head`` or ``full`` of a fusion; else
+            empty.
         seed: of a transfer or a fusion; else None.
     """
 

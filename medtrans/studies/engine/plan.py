@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from medtrans.config import StudyJob, metric_choices
 from medtrans.errors import ConfigError, MetricError, did_you_mean
 from medtrans.metrics.registry import choose_metrics
-from medtrans.studies.engine.pieces import FUSED, NO_FILTER, SCRATCH, Piece, transfer_modes
+from medtrans.studies.engine.pieces import FUSED, NO_FILTER, SCRATCH, UNTRAINED, Piece, transfer_modes
 from medtrans.tasks import TaskName
 
 
@@ -40,6 +40,8 @@ def _pieces_for(job: StudyJob, target: str) -> list[Piece]:
     ]
     if job.transfer.scratch is not None:
         pieces += [Piece("transfer", (), target, SCRATCH, seed) for seed in job.seeds]
+    if job.transfer.untrained:
+        pieces += [Piece("transfer", (), target, UNTRAINED, seed) for seed in job.seeds]
     return pieces
 
 
@@ -64,6 +66,8 @@ def _check_transfer(job: StudyJob) -> None:
         raise ConfigError("transfer: head and full are both null, so there is no truth to compare with; set one")
     if job.transfer.head_first and modes == ("full",):
         raise ConfigError("transfer.head_first retrains the head as head says, which is null; set head_first: false")
+    if job.transfer.untrained and job.transfer.head is None:
+        raise ConfigError("transfer.untrained trains a head as head says, which is null; leave it out")
 
 
 def _check_relations(job: StudyJob) -> None:

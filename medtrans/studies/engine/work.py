@@ -28,6 +28,7 @@ from medtrans.learning import (
     train_head,
     train_network,
     train_source,
+    train_untrained_head,
     training_accuracy,
     with_head,
 )
@@ -42,7 +43,7 @@ from medtrans.sources import Source, read_bundle
 from medtrans.studies.engine.cases import held_out_cases, labelled_task, looked_at, source_task
 from medtrans.studies.engine.heads import kept_head
 from medtrans.studies.engine.judged import person
-from medtrans.studies.engine.pieces import FUSED, SCRATCH, Kind, Outcome, Piece
+from medtrans.studies.engine.pieces import FUSED, SCRATCH, UNTRAINED, Kind, Outcome, Piece
 from medtrans.studies.engine.plan import candidates
 from medtrans.studies.engine.predictions import Probabilities, probabilities, read_predictions, write_predictions
 from medtrans.tasks import Case, Task
@@ -209,6 +210,10 @@ def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) 
                 task, definition, training, encoder_weights=job.network.encoder_weights, device=job.device
             )
             return network, size_divisor(definition)
+    if piece.mode == UNTRAINED:
+        definition = definition_for(task, job.network)
+        with clock("training"):
+            return train_untrained_head(task, definition, training, device=job.device), size_divisor(definition)
     source = _source(job, piece.sources[0])
     with clock("training"):
         if not (job.transfer.head_first and job.transfer.full):
@@ -272,7 +277,7 @@ def _cases(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Task, tuple[C
 
 def _training(job: StudyJob, piece: Piece) -> TrainingSettings:
     """The settings of the piece's mode, with its seed."""
-    settings: TrainingSettings | None = getattr(job.transfer, piece.mode)
+    settings: TrainingSettings | None = getattr(job.transfer, "head" if piece.mode == UNTRAINED else piece.mode)
     if settings is None:
         raise StudyError(f"{piece.key}: this study leaves the mode out; set transfer.{piece.mode} in a new study")
     return settings.model_copy(update={"seed": piece.seed})

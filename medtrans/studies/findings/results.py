@@ -11,7 +11,7 @@ import pandas as pd
 
 from medtrans.config import MEASURE_NAMES, AccuracyMeasure, StudyJob
 from medtrans.errors import StudyError, did_you_mean
-from medtrans.studies.engine.pieces import MODES, NO_FILTER, SCRATCH, transfer_modes
+from medtrans.studies.engine.pieces import MODES, NO_FILTER, SCRATCH, UNTRAINED, transfer_modes
 from medtrans.studies.engine.store import Store
 from medtrans.studies.findings.people import People
 
@@ -120,8 +120,15 @@ class Results:
 
     def scratch(self, measure: AccuracyMeasure | None = None) -> pd.Series:
         """Mean accuracy over the seeds of training without a source, by target; only targets with all seeds."""
+        return self._without_source(SCRATCH, measure)
+
+    def untrained(self, measure: AccuracyMeasure | None = None) -> pd.Series:
+        """The same of a head on a network with random weights."""
+        return self._without_source(UNTRAINED, measure)
+
+    def _without_source(self, mode: str, measure: AccuracyMeasure | None) -> pd.Series:
         transfers, column = self.frames["transfers"], self._column(measure)
-        accuracy = transfers[transfers["mode"] == SCRATCH].pivot(index="target", columns="seed", values=column)
+        accuracy = transfers[transfers["mode"] == mode].pivot(index="target", columns="seed", values=column)
         by_seed = accuracy.reindex(index=list(self.targets), columns=list(self.job.seeds)).astype("float64")
         return by_seed.mean(axis=1, skipna=False).dropna().rename("accuracy")
 

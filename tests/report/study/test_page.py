@@ -16,7 +16,15 @@ from medtrans.config import StudyJob
 from medtrans.report.panels import MINUS, NONE, Cell, Head, Row, Table, with_best
 from medtrans.report.study.figures import fusion_figure, heat_map, scatter
 from medtrans.report.study.page import find, script_json, study_html, write_study_report
-from medtrans.report.study.record import dropped_by, failure_table, fusion_table, parts_table, scratch_table, unfinished
+from medtrans.report.study.record import (
+    dropped_by,
+    failure_table,
+    fusion_table,
+    parts_table,
+    people_table,
+    scratch_table,
+    unfinished,
+)
 from medtrans.report.study.tables import filter_table, summary_table, target_table
 from medtrans.report.study.text import Findings, answer
 from medtrans.selection.evidence import read_evidence
@@ -446,3 +454,13 @@ def test_groups_span_their_columns():
 def test_a_piece_that_took_no_time_has_no_share(results):
     pieces = results.frames["pieces"].assign(parts="{}")
     assert not parts_table(with_frame(results, "pieces", pieces)).rows
+
+
+def test_the_page_lists_who_is_labelled_and_who_is_judged_on(results):
+    judged = pd.DataFrame({"target": TARGETS, "person": [f"folder:/data/a:{name}" for name in ("p2", "p2", "p3")]})
+    labelled = pd.DataFrame({"target": TARGETS, "person": ["folder:/data/a:p1"] * 3})
+    told = with_frame(with_frame(results, "people", judged), "labelled", labelled)
+    rows = [[cell.text for cell in row.cells] for row in people_table(told).rows]
+    assert rows == [[", ".join(TARGETS[:2]), "a/p1", "a/p2"], [TARGETS[2], "a/p1", "a/p3"]]
+    assert "Whose images?" in html_of(told)
+    assert "Whose images?" not in html_of(results)

@@ -22,12 +22,15 @@ from medtrans.learning import (
     fuse_heads,
     segmentation_accuracy,
     train_network,
+    train_untrained_head,
     training_accuracy,
 )
+from medtrans.networks import build_network
 from medtrans.selection import filter_sources, rank_sources
 from medtrans.sources import Pool
 from medtrans.studies.engine.cases import held_out_cases, labelled_task
-from medtrans.studies.engine.pieces import Piece
+from medtrans.studies.engine.pieces import UNTRAINED, Piece
+from medtrans.studies.engine.plan import plan
 from medtrans.studies.engine.work import run_piece
 from tests.data.tiny_scans import tiny_head, tiny_label, write_nifti
 
@@ -409,3 +412,18 @@ def test_several_architectures_for_one_task_lie_side_by_side_in_the_pool(root: P
     shutil.copytree(pool[first].path, tmp_path / "swapped" / second)
     with pytest.raises(StudyError, match=r"network\._target_: .*BasicUNet, now .*SegResNet"):
         run_piece(job.model_copy(update={"pool": tmp_path / "swapped"}), Piece("score", (second,), TARGET))
+
+
+def test_a_head_on_random_weights_is_trained_alone(root: Path) -> None:
+    """All but the last layer are the random weights of the seed."""
+    job = a_job(root)
+    job = a_job(root, transfer=job.transfer.model_dump() | {"untrained": True})
+    piece = Piece("transfer", (), TARGET, UNTRAINED, 1)
+    assert piece in plan(job)[1]
+    task, training = labelled_task(job, TARGET), job.transfer.head.model_copy(update={"seed": 1})
+    definition = definition_for(task, job.network)
+    network = train_untrained_head(task, definition, training, device="cpu")
+    assert rows(job, piece)["transfers"] == [(TARGET, "", "untrained", 1, *judged(job, network))]
+    before, after = build_network(definition, seed=1).state_dict(), network.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"final_conv.weight", "final_conv.bias"}
