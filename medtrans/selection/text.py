@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from medtrans.config import MEASURE_NAMES
+from medtrans.errors import MetricError
+from medtrans.metrics.registry import get_metric
 from medtrans.selection.expectation import LEVEL
 
 CLEAR = 0.9
@@ -138,9 +140,19 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
 
 
 def _certainty(ranking: Ranking) -> str:
+    if _is_of_whole_images(ranking.by()[0].metric):
+        return "on the whole labelled images; how sure this is for other people cannot be said"
     if ranking.samples_differ:
         return f"and wins {ranking.by()[0].first_share:.0%} of {_samples(ranking)} of pixels"
     return "on the only sample of pixels, so how sure this is cannot be said"
+
+
+def _is_of_whole_images(metric: str) -> bool:
+    """Whether a metric, by its label, looks at whole images; of one that is not registered any more, no."""
+    try:
+        return get_metric(metric.partition("(")[0]).looks_at_whole_images
+    except MetricError:
+        return False
 
 
 def _verdict(ranking: Ranking, metric: str, picks: list[str]) -> str:
