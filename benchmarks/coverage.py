@@ -4,8 +4,9 @@
 
 Ceilings: 200 studies of 16 targets x 15 sources x 2 seeds. Before, the correlation between seeds was cut at 0 and
 corrected by Spearman-Brown for each target alone, then averaged. Intervals: 4,000 studies; before, the percentile
-bootstrap over targets, with 1,000 resamples. Expected accuracies: errors of K clusters and of a new one, 1,500 times;
-before, the 90 % quantile with every cluster weighing the same, now wider where clusters are few.
+bootstrap over targets, with 1,000 resamples. Intervals over shared people: 2,000 studies. Expected accuracies: errors
+of K clusters and of a new one, 1,500 times; before, the 90 % quantile with every cluster weighing the same, now wider
+where clusters are few.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from medtrans.agreement import cluster_quantile, group_interval
+from medtrans.agreement import cluster_quantile, group_interval, replicate_interval
 from medtrans.studies.findings.ceiling import ceiling
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator], Values]
 
-CEILINGS, STUDIES, RESAMPLES, ERRORS = 200, 4000, 1000, 1500
+CEILINGS, STUDIES, RESAMPLES, ERRORS, PEOPLE_STUDIES = 200, 4000, 1000, 1500, 2000
 SIGNALS = {"pure noise": 0.0, "a weak signal": 0.4, "a strong signal": 1.0}  # deviation of qualities over the noise's
 SIZES = ((4,) * 4, (2, 4, 4, 6), (1, 2, 4, 9), (1, 1, 7, 7), (1, 1, 1, 13), (4,) * 8, (1, 1, 2, 2, 4, 4, 9, 9))
 
 
 def main() -> None:
-    """Three tables."""
+    """Four tables."""
     print("| ceiling of | truth | before | now |\n|---|---|---|---|")
     for number, (name, signal) in enumerate(SIGNALS.items()):
         truth, before, now = ceilings(signal, np.random.default_rng(number))
@@ -42,6 +43,11 @@ def main() -> None:
         groups = np.repeat(range(len(sizes)), sizes)
         before, now = coverage(lambda rng, groups=groups: correlated(rng, groups), groups, np.random.default_rng(1))
         print(f"| {len(sizes)} groups of {', '.join(map(str, sizes))}, correlated by 0.5 | {before:.3f} | {now:.3f} |")
+    print("\n| targets that share people | held |\n|---|---|")
+    for n in (6, 10):
+        for luck in (0.3, 1.0):
+            held = coverage_by_people(n, luck, np.random.default_rng(n))
+            print(f"| {n} people, whose own order of sources weighs {luck} | {held:.3f} |")
     print("\n| a new cluster, beside | before | now |\n|---|---|---|")
     for n in (4, 8, 16):
         for shared in (0.3, 0.7):
@@ -79,6 +85,36 @@ def coverage(draw: Draw, groups: Sequence[int] | NDArray[np.int64], rng: np.rand
         study[:] = low <= 0 <= high, interval.low <= 0 <= interval.high
     before, now = held.mean(axis=0)
     return float(before), float(now)
+
+
+def coverage_by_people(n_people: int, luck: float, rng: np.random.Generator) -> float:
+    """Share of studies whose interval over people holds the mean agreement of such studies.
+
+    Ten tasks, 20 sources, two draws of two labelled people, judged on the others. An accuracy is what the source is
+    worth for the task, plus what it is for whoever is labelled, plus what it is for the person (in all tasks, and in
+    this one); the metric's scores are fixed and know the first of these in part.
+    """
+    tasks, sources, draws = 10, 20, ((0, 1), (2, 3))
+    worth = rng.normal(size=(tasks, sources))
+    scores = worth + rng.normal(size=worth.shape)
+    agreements, intervals = [], []
+    for _ in range(PEOPLE_STUDIES):
+        own = luck * rng.normal(size=(n_people, sources))[:, None] + rng.normal(size=(n_people, tasks, sources))
+        drawn = 0.3 * rng.normal(size=(len(draws), tasks, sources))
+
+        def agreement(left: frozenset[int], own: Values = own, drawn: Values = drawn) -> float:
+            found = []
+            for labelled, noise in zip(draws, drawn, strict=True):
+                if left.issuperset(labelled):
+                    judged = sorted(left - set(labelled))
+                    found.append(spearman(scores, worth + noise + own[judged].mean(axis=0)).mean())
+            return float(np.mean(found))
+
+        everyone = frozenset(range(n_people))
+        agreements.append(agreement(everyone))
+        intervals.append(replicate_interval(agreements[-1], [agreement(everyone - {p}) for p in sorted(everyone)]))
+    truth = np.mean(agreements)
+    return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
 def new_cluster(

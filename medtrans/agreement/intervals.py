@@ -100,7 +100,8 @@ def replicate_interval(estimate: float, without: Sequence[float]) -> Interval:
 
     with :math:`\bar T` the mean of the values. For targets that share people: what makes :math:`T_{-p}` differ is that
     person alone. Where people are also labelled, a draw of labelled people goes with each of its members, which makes
-    the interval wider than the noise is (``benchmarks/coverage.py``).
+    the interval wider than need be: of simulated studies with 6 and with 10 people it holds the truth in 0.99
+    (``benchmarks/coverage.py``).
 
     Args:
         estimate: T, with everyone.

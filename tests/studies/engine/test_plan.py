@@ -140,6 +140,18 @@ def test_a_hundred_sources_on_a_hundred_targets(make_job: JobMaker, domain: str,
         ),
         ({"sources": [{"tasks": ["a/T1/GM + WM"], "data": DATA}]}, "sources: 'a/T1/GM + WM': ' + ' stands between"),
         ({"sources": [{"tasks": ["b/T1/GM"], "data": DATA}]}, "targets: 'b/T1/GM' has no source but its own"),
+        (
+            {"targets": [{"tasks": ["b/T1/GM#2"], "data": DATA}]},
+            "task 'b/T1/GM#2': '#' stands between a task and the num",
+        ),
+        (
+            {"relations": {"groups": {"matter": ["GM", "WN"]}}},
+            "relations: no source or target is of structure 'WN'; did you mean 'WM'?",
+        ),
+        (
+            {"transfer": {"head": None, "head_first": False, "untrained": True}},
+            "transfer.untrained trains a head as head says, which is null; leave it out",
+        ),
     ],
 )
 def test_a_study_that_cannot_be(make_job: JobMaker, changes: dict[str, Any], message: str) -> None:
