@@ -43,7 +43,8 @@ def test_the_terminal(expecting):
 def test_the_page(expecting, ranking):
     page = ranking_html(expecting)
     assert '0.71 <span class="spread">[0.63, 0.78]</span>' in page
-    assert "Expected Dice, head retrained" in page
+    assert ">Expected Dice<" in page
+    assert ">Head retrained<" in page
     assert "&lt;b&gt;ours&lt;/b&gt;" in page
     assert "<b>ours</b>" not in page
     assert "xpected Dice" not in ranking_html(ranking)
