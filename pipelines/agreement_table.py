@@ -2,9 +2,9 @@
 
     python pipelines/agreement_table.py [runs/study-open-ms]
 
-Means over the targets: correlations, top-1 regret, and what the first pick gains over a random pick; once more
-without the targets to which nothing transfers, where there are any. Then the Spearman correlation of every metric by
-target, with the first sampler, beside that of two seeds; and what filters change.
+Means over the targets of every metric and baseline: correlations, top-1 regret, and what the first pick gains over a
+random pick; once more without the targets to which nothing transfers, where there are any. Then the Spearman
+correlation of every metric by target, with the first sampler, beside that of two seeds; and what filters change.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import pandas as pd
 from _common import markdown, read_study, with_mean
 
 from medtrans.agreement import Interval
+from medtrans.report.study.page import find
 from medtrans.report.study.text import MODE_NAMES
 from medtrans.studies.engine.pieces import NO_FILTER
-from medtrans.studies.findings.ceiling import FAILED, ceiling_table, repeatability_table
-from medtrans.studies.findings.compare import agreement_table, summary
+from medtrans.studies.findings.baselines import CHANCE
+from medtrans.studies.findings.ceiling import FAILED
+from medtrans.studies.findings.compare import summary
 
 COLUMNS = {
+    "ahead": "above baseline",
     "kendall": "Kendall",
     "footrule": "footrule",
     "regret": "regret",
@@ -31,8 +34,9 @@ def main() -> None:
     """Three tables for each mode."""
     results = read_study(__doc__).results
     measure = results.measure_name
-    agreements, truths = agreement_table(results), repeatability_table(results)
-    summaries, possible = summary(agreements, truths, results.people), ceiling_table(truths, results.people)
+    findings = find(results)
+    agreements, truths = findings.agreements, findings.repeatabilities
+    summaries, possible = findings.summaries, findings.ceilings
     for mode in results.modes:
         rows = summaries[summaries["mode"] == mode]
         ceiling = possible[possible["mode"] == mode].iloc[0]
@@ -72,7 +76,8 @@ def means(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 def by_target(agreements: pd.DataFrame, truths: pd.DataFrame, sampler: str) -> pd.DataFrame:
     """Target x metric, with the agreement of two seeds as the last column, and the means."""
-    chosen = agreements[(agreements["sampler"] == sampler) & (agreements["filter"] == NO_FILTER)]
+    chosen = agreements[agreements["sampler"].isin([sampler, ""]) & (agreements["filter"] == NO_FILTER)]
+    chosen = chosen[chosen["metric"] != CHANCE]
     table = chosen.pivot(index="target", columns="metric", values="spearman")
     table = table.reindex(index=chosen["target"].unique(), columns=chosen["metric"].unique())
     return with_mean(table.assign(**{"two seeds": truths.set_index("target")["between_seeds"]}))

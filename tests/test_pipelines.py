@@ -38,6 +38,7 @@ def study(tmp_path_factory) -> Path:
             "targets": [{"tasks": TARGETS, "data": data}],
             "metrics": ["h_score", "otce_sim"],
             "samplers": {"boundary": {"repetitions": 1}},
+            "filters": {"default": {}},
             "transfer": {"full": None, "scratch": None},
             "many_to_one": {"largest": 3, "metrics": ["h_score"]},
         }
@@ -140,6 +141,15 @@ def test_prints_its_table_and_draws_its_figure(study, run, script, lines, figure
         assert line in printed
     image = study / "figures" / f"{figure}.png"
     assert image.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_table_of_evidence_has_metrics_baselines_and_the_ceiling(study, run):
+    """h_score ranks as the truth does; the static order too, as every target has the same order."""
+    printed = run("evidence_table", str(study))
+    assert "| h_score | 1.000 | 0.000 | 0.000 |" in printed
+    assert "| static order | 1.000 | - | 0.000 |" in printed
+    assert "| chance | 0.000 | - |" in printed
+    assert "| ceiling | 1.000 (seeds), nan (draws) | - | 0 |" in printed
 
 
 def test_the_table_of_scenes_marks_the_best_metric_of_every_target_and_has_no_figure(study, run):
