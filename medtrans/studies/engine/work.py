@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 from torch import nn
 
 from medtrans.config import NetworkSettings, SamplerSettings, StudyJob, TrainingSettings, differences, metric_choices
 from medtrans.errors import StudyError
 from medtrans.learning import (
-    Accuracy,
-    accuracy_of_tables,
     average_predictions,
     definition_for,
     fine_tune,
     fuse_heads,
     largest_output,
     predict_outputs,
-    subject_tables,
     train_head,
     train_network,
     train_source,
@@ -43,6 +38,7 @@ from medtrans.sources import Source, read_bundle
 from medtrans.studies.engine.cases import held_out_cases, labelled_task, looked_at, source_task
 from medtrans.studies.engine.heads import kept_head
 from medtrans.studies.engine.judged import person
+from medtrans.studies.engine.judgement import Judged, judged_on
 from medtrans.studies.engine.pieces import FUSED, SCRATCH, UNTRAINED, Kind, Outcome, Piece
 from medtrans.studies.engine.plan import candidates
 from medtrans.studies.engine.predictions import Probabilities, probabilities, read_predictions, write_predictions
@@ -151,7 +147,7 @@ def _fuse(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     else:
         alone = [_predictions(job, replace(piece, kind="transfer", sources=(name,)), clock) for name in piece.sources]
         with clock("evaluation"):
-            found = _judged(test, map(average_predictions, zip(*alone, strict=True)), task)
+            found = judged_on(test, map(average_predictions, zip(*alone, strict=True)), task)
     return {"fusions": [(*_where(piece), *found.accuracy)]}
 
 
@@ -169,15 +165,7 @@ _WORK: dict[Kind, Callable[[StudyJob, Piece, Stopwatch], Rows]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """Accuracy on the test cases: of all together, and of each subject who shows the structure."""
-
-    accuracy: Accuracy
-    by_subject: Mapping[str, Accuracy]
-
-
-def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[_Judged, list[Probabilities]]:
+def _transferred(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Judged, list[Probabilities]]:
     """Accuracy on the test cases after a transfer; and, for fusions, the class probabilities there, which it writes."""
     task, test = _cases(job, piece, clock)
     network, divisor = _trained_network(job, piece, task, clock)
@@ -251,7 +239,7 @@ def _evaluated(
     clock: Stopwatch,
     *,
     keep: bool = False,
-) -> tuple[_Judged, list[Probabilities]]:
+) -> tuple[Judged, list[Probabilities]]:
     """Accuracy on the test cases; with ``keep`` also the class probabilities of each."""
     labels, kept = [], []
     with clock("evaluation"):
@@ -259,15 +247,7 @@ def _evaluated(
             labels.append(largest_output(outputs))
             if keep:
                 kept.append(probabilities(outputs))
-        return _judged(test, labels, task), kept
-
-
-def _judged(test: Sequence[Case], predicted: Iterable[NDArray[np.uint8]], task: Task) -> _Judged:
-    tables, how = subject_tables(test, predicted, task.n_classes), {"has_background": task.has_background}
-    shown = {who: table for who, table in tables.items() if table[int(task.has_background) :].any()}
-    return _Judged(
-        accuracy_of_tables(tables, **how), {who: accuracy_of_tables({who: it}, **how) for who, it in shown.items()}
-    )
+        return judged_on(test, labels, task), kept
 
 
 def _cases(job: StudyJob, piece: Piece, clock: Stopwatch) -> tuple[Task, tuple[Case, ...]]:
