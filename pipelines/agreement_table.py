@@ -44,7 +44,7 @@ def main() -> None:
         print(
             f"Ceiling {ceiling['ceiling']:.3f} (agreement of two single seeds {ceiling['between_seeds']:.3f}); noise "
             f"{ceiling['noise']:.4f} {measure} (median); the best source gives {ceiling['gain_of_best']:.3f} {measure} "
-            f"more than a random one.\n\n### Means over {rows["n_targets"].max()} targets, no filter\n"
+            f"more than a random one.\n\n### Means over {rows['n_targets'].max()} targets, no filter\n"
         )
         print(markdown(means(rows[rows["filter"] == NO_FILTER], ["metric", "sampler"])))
         for why in sorted(set(rows["no_interval"]) - {""}):

@@ -135,7 +135,9 @@ class StudyJob(Settings):
     samplers: Annotated[dict[str, SamplerSettings], Field(min_length=1)] = Field(
         default_factory=lambda: {"boundary": SamplerSettings()}
     )
-    filters: dict[str, FilterSettings] = Field(default_factory=dict)  # beside no filter, which is always compared
+    filters: dict[str, FilterSettings] = Field(  # beside no filter, which is always compared
+        default_factory=lambda: {"roi": FilterSettings(roi=True)}
+    )
     transfer: TransferSettings = TransferSettings()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1)
     measure: AccuracyMeasure | None = None  # of what transfer gives; None: miou for photographs, dice for the others

@@ -86,6 +86,13 @@ def centred(features: Floats) -> NDArray[np.float64]:
     return shifted
 
 
+def of_unit_size(features: Floats) -> tuple[NDArray[np.float64], float]:
+    """Centred features divided by their largest absolute value, so that no square overflows; and that value, or 1."""
+    shifted = centred(features)
+    size = float(np.abs(shifted).max())
+    return (shifted / size, size) if size > 0 else (shifted, 1.0)
+
+
 def above_rounding(singular: Floats, matrix: Floats, name: str) -> NDArray[np.bool_]:
     """Which singular values of a matrix, largest first, are more than rounding.
 

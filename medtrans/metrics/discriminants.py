@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.special import softmax
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import as_features, as_labels, centred, one_hot, require_classes
+from medtrans.metrics.arrays import as_features, as_labels, of_unit_size, one_hot, require_classes
 from medtrans.metrics.h_scores import h_score
 from medtrans.metrics.log_evidence import logme
 
@@ -41,10 +42,10 @@ def lfc(target_features: Any, target_labels: Any) -> float:
 
     Source: arXiv 2102.00084.
     """
-    features = as_features(target_features)
-    labels, n_classes = as_labels(target_labels, len(features))
+    shifted, _ = of_unit_size(as_features(target_features))
+    labels, n_classes = as_labels(target_labels, len(shifted))
     require_classes(n_classes)
-    shifted, n = centred(features), len(features)
+    n = len(shifted)
     gram = float(np.linalg.norm(shifted.T @ shifted))
     if gram == 0:
         raise MetricError("target_features: are constant, so they correlate with nothing; look at another layer")
@@ -79,13 +80,13 @@ def sfda(target_features: Any, target_labels: Any) -> float:
     Source: Shao et al., "Not all models are equal: predicting model transferability in a self-challenging Fisher
     space", ECCV 2022.
     """
-    features = as_features(target_features).astype(np.float64)
+    features, size = of_unit_size(as_features(target_features))
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)
     means = _class_means(features, labels, n_classes)
     within = features - means[labels]
     largest = float(np.linalg.eigvalsh(within.T @ within / len(features))[-1])
-    shrinkage = max(float(np.exp(-5 * largest)), _FLOOR)
+    shrinkage = max(math.exp(-5 * min(largest * size * size, 100.0)), _FLOOR)
     doubt = softmax(_posterior(features, labels, n_classes, shrinkage), axis=1)[np.arange(len(labels)), labels]
     elsewhere = (means.sum(axis=0) - means) / (n_classes - 1)
     moved = doubt[:, None] * features + (1 - doubt[:, None]) * elsewhere[labels]
@@ -117,11 +118,12 @@ def ped(target_features: Any, target_labels: Any, *, base: Literal["logme", "h_s
     """
     if base not in ("logme", "h_score"):
         raise MetricError(f"base is '{base}'; choose logme or h_score")
-    features = as_features(target_features).astype(np.float64)
+    given = as_features(target_features)
+    features, size = of_unit_size(given)
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)
-    centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-3)
-    scaled, first = (features - centre) / scale, 0.0
+    scale = np.maximum(features.std(axis=0), 1e-9)
+    scaled, first = features / scale, 0.0
     for step in range(_STEPS):
         push = _repulsion(scaled, labels, n_classes)
         moved = float(np.abs(push).sum())
@@ -129,7 +131,7 @@ def ped(target_features: Any, target_labels: Any, *, base: Literal["logme", "h_s
         if (step and moved <= _EXIT * first) or not moved:
             break
         scaled = scaled + push[labels]
-    return (logme if base == "logme" else h_score)(scaled * scale + centre, labels)
+    return (logme if base == "logme" else h_score)(scaled * scale * size + given.mean(axis=0, dtype=np.float64), labels)
 
 
 def _class_means(features: NDArray[np.float64], labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:

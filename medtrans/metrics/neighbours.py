@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import Floats, as_features, as_labels, require_classes
+from medtrans.metrics.arrays import Floats, as_features, as_labels, of_unit_size, require_classes
 
 PER_CLASS = 800  # points of a class in a spanning tree, as in the public code
 ANCHORS = 50
@@ -46,7 +46,7 @@ def knn(
 
     Source: nearest neighbours as an estimate of transferability, arXiv 2503.18528.
     """
-    features = as_features(target_features)
+    features, _ = of_unit_size(as_features(target_features))
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)
     subjects, n_subjects = as_labels(target_subjects, len(features), "target_subjects")
@@ -91,7 +91,7 @@ def grtd(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
 
     Source: TopoTE, arXiv 2602.23916.
     """
-    features = as_features(target_features)
+    features, _ = of_unit_size(as_features(target_features))
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)
     scores = []
@@ -127,7 +127,7 @@ def lbtc(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
 
     Source: TopoTE, arXiv 2602.23916.
     """
-    features = as_features(target_features)
+    features, _ = of_unit_size(as_features(target_features))
     labels, n_classes = as_labels(target_labels, len(features))
     require_classes(n_classes)
     structure = np.asarray(target_labels).ravel() != 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, one_hot
+from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, of_unit_size, one_hot
 
 _RIDGE = 1e-4  # of the mean variance, so that constant and dependent features do no harm
 
@@ -81,7 +81,7 @@ def probe_dice(
         MetricError: there is one image, so nothing is left to judge on; no fold can be fitted and judged; every pixel
             is background, arrays of different length, NaN.
     """
-    features = as_features(whole_features, "whole_features")
+    features, _ = of_unit_size(as_features(whole_features, "whole_features"))
     pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(features))
     predicted = np.zeros(len(features), dtype=np.int64)
     judged = np.zeros(len(features), dtype=bool)

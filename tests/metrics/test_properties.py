@@ -11,8 +11,11 @@ from scipy.stats import ortho_group
 from medtrans.metrics import METRICS
 
 Arrays = dict[str, np.ndarray]
-SAMPLES = ("target_features", "target_labels", "source_probs", "source_predictions")
-NAMES = sorted(METRICS)
+PEOPLE = ("target_subjects", "target_images")
+SAMPLES = ("target_features", "target_labels", "source_probs", "source_predictions", *PEOPLE)
+TREES = {"grtd", "lbtc", "knn"}  # neighbours: a pixel's double is its nearest
+WHOLE = {name for name, metric in METRICS.items() if metric.looks_at_whole_images}  # see test_whole_images
+NAMES = sorted(set(METRICS) - WHOLE)
 ORDER_MATTERS = {"cc_fv", "nleep"}  # halves in the order given; a mixture from a random start
 few = settings(max_examples=8, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
@@ -33,6 +36,8 @@ def arrays_for(seed: int) -> Arrays:
         "source_predictions": logits.argmax(axis=1),
         "source_features": centres[source_labels] + rng.normal(size=(n_source, 4)),
         "source_labels": source_labels,
+        "target_subjects": np.arange(n_target) % 2,
+        "target_images": np.arange(n_target) % 4,
     }
 
 
@@ -51,7 +56,9 @@ def close(number: float):
     return pytest.approx(number, rel=2e-4, abs=1e-5)  # Sinkhorn is float32; the others agree far better
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - ORDER_MATTERS))
+@pytest.mark.parametrize(
+    "name", sorted(set(NAMES) - ORDER_MATTERS - {"lbtc"})
+)  # whose anchors are evenly spaced in the order given
 @few
 @given(seed=seeds)
 def test_order_of_samples_does_not_matter(name: str, seed: int) -> None:
@@ -61,7 +68,7 @@ def test_order_of_samples_does_not_matter(name: str, seed: int) -> None:
     assert value(name, arrays, **shuffled) == close(value(name, arrays))
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"zero_shot_dice"}))  # which compares classes by name
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"zero_shot_dice", "lbtc"}))  # classes by name; where 0 is
 @few
 @given(seed=seeds)
 def test_names_of_classes_do_not_matter(name: str, seed: int) -> None:
@@ -74,7 +81,7 @@ def test_names_of_classes_do_not_matter(name: str, seed: int) -> None:
     assert value(name, arrays, **renamed) == close(value(name, arrays))
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"cc_fv", "nleep", "logme", "shrinkage_h_score"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - TREES - {"cc_fv", "nleep", "logme", "ped", "shrinkage_h_score"}))
 @few
 @given(seed=seeds)
 def test_doubling_every_sample_changes_nothing(name: str, seed: int) -> None:
@@ -87,7 +94,7 @@ def test_doubling_every_sample_changes_nothing(name: str, seed: int) -> None:
 FEATURES = sorted(name for name in NAMES if "target_features" in METRICS[name].needs)
 
 
-@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"ped"}))  # which standardises each feature
 @few
 @given(seed=seeds)
 def test_rotation_of_features_does_not_matter(name: str, seed: int) -> None:
@@ -97,7 +104,7 @@ def test_rotation_of_features_does_not_matter(name: str, seed: int) -> None:
     assert value(name, arrays, **rotated) == close(value(name, arrays))
 
 
-@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"transrate", "cc_fv"}))
+@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"transrate", "cc_fv", "sfda"}))
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 @few
 @given(seed=seeds)
@@ -107,7 +114,7 @@ def test_unit_of_features_does_not_matter(name: str, factor: float, seed: int) -
     assert value(name, arrays, **scaled) == close(value(name, arrays))
 
 
-@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"logme", "cc_fv", "shrinkage_h_score"}))
+@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"logme", "cc_fv", "shrinkage_h_score", "sfda", "ped"}))
 @few
 @given(seed=seeds)
 def test_a_constant_feature_adds_nothing(name: str, seed: int) -> None:
@@ -173,7 +180,7 @@ def test_random_features_approach_the_lower_end(name: str) -> None:
     assert value(name, arrays) == pytest.approx(lowest, abs=0.02)
 
 
-@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"cc_fv"}))  # which rewards variety, not separation
+@pytest.mark.parametrize("name", sorted(set(FEATURES) - {"cc_fv", "grtd"}))  # variety; the paper's direction
 def test_separated_classes_score_above_mixed_ones(name: str) -> None:
     arrays = arrays_for(5)
     near, far = (

@@ -42,6 +42,9 @@ def test_calling_any_metric_leaves_no_trace() -> None:
         "source_labels": labels,
     }
     features = arrays["target_features"]
+    people = {"subjects": np.arange(80) // 40, "images": np.arange(80) // 20}
+    arrays |= {f"{kind}_{name}": it for kind in ("target", "whole") for name, it in people.items()}
+    arrays |= {"whole_features": features, "whole_labels": labels, "whole_predictions": labels}
     before, untouched = _state(), {key: array.copy() for key, array in arrays.items()}
     for metric in METRICS.values():
         first = metric.function(**{need: arrays[need] for need in metric.needs})

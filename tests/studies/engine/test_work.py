@@ -80,7 +80,7 @@ def a_job(root: Path, output: str = "output", **changes) -> StudyJob:
             "near": {"n_pixels": 60, "repetitions": 2, "band_mm": 3.0},
             "anywhere": {"n_pixels": 40, "repetitions": 3, "kind": "uniform"},
         },
-        "filters": {"strict": {"min_shape_similarity": 1.0, "min_pool": 1}},
+        "filters": {"strict": {"roi": True, "min_shape_similarity": 1.0, "min_pool": 1}},
         "transfer": {"head": steps | {"learning_rate": 0.1, "augment": False}, "full": steps, "scratch": steps},
         "seeds": [0, 1],
         "seed": 3,
