@@ -150,13 +150,13 @@ def topote(grtd_scores: Sequence[float], lbtc_scores: Sequence[float], n_structu
 
     .. math:: S = \alpha\, N(GRTD) + (1 - \alpha)\, N(LBTC), \qquad \alpha = \tanh(\tfrac12 \log |C|)
 
-    N maps the lowest score of the sources to 0 and the highest to 1 (all to 0 where they are equal), |C| is the number
-    of structures: of a single one the fusion is LBTC alone.
+    N maps the lowest score of the sources to 0 and the highest to 1 (all to 0 where they are equal), :math:`|C|` is the
+    number of structures: of a single one the fusion is LBTC alone.
 
     Args:
         grtd_scores: one for each source.
         lbtc_scores: likewise.
-        n_structures: |C|, at least 1.
+        n_structures: at least 1.
 
     Returns:
         float64, shape (n,), 0 to 1. Higher is better.
