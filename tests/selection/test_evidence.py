@@ -101,8 +101,12 @@ def test_a_gain_without_an_interval_says_why(changes, said):
         )
 
 
-def test_what_is_shipped_on_scans_rests_on_one_person():
-    (found,) = shipped_evidence(photographs=False)
+def test_what_is_shipped_on_scans_rests_on_one_person_and_on_six():
+    people, found = shipped_evidence(photographs=False)
+    told = stakes(ranking(people, filters=None))
+    assert {(it.n_people, it.interval_over) for it in people.findings} == {(6, "people")}
+    assert all(it.interval for it in people.findings)
+    assert "not shown to rank better than a static order of the sources" in told  # H-score, all layers fine-tuned
     assert {(it.n_people, it.n_groups, it.interval) for it in found.findings} == {(1, 1, None)}
     told = stakes(ranking(found, filters=None))
     assert "gave 0.095 more Dice than a random pick (no interval: all is judged on one person)." in told
@@ -206,7 +210,7 @@ def test_any_other_file_is_one_clear_line(content, said, tmp_path):
 
 def test_what_is_shipped_on_scans_is_not_told_of_photographs():
     of_scans, of_photographs = (shipped_evidence(photographs=kind) for kind in (False, True))
-    assert [found.study for found in of_scans] == ["study-open-ms"]
+    assert [found.study for found in of_scans] == ["study-nichart", "study-open-ms"]
     assert {found.measure for found in of_scans} == {"dice"}
     assert not {found.study for found in of_scans} & {found.study for found in of_photographs}
 

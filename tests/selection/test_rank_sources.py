@@ -102,6 +102,7 @@ def test_what_cannot_be_had_has_a_reason(ranking):
         ("there/FLAIR/bare", "otce_sim"),
         ("there/T1+T2/square", "h_score"),
         ("there/T1+T2/square", "otce_sim"),
+        ("there/T1+T2/square", "expected Dice"),
     }
     assert "signature" in reasons["there/FLAIR/bare", "otce_sim"]
     assert reasons["there/T1+T2/square", "h_score"] == "the source reads 2 channels, the target has 1"
@@ -144,7 +145,8 @@ def test_provenance_holds_seed_settings_versions_and_seconds(ranking):
     assert provenance.seed == 7
     assert provenance.settings["sampler"]["n_pixels"] == 150
     assert set(provenance.versions) == {"medtrans", "torch", "monai", "numpy"}
-    assert set(provenance.seconds) == {"filters", "sampling", "features", "h_score", "otce_sim"}
+    along = {"probe_dice", "whole_zero_shot_dice"}  # for the expected accuracy
+    assert set(provenance.seconds) == {"filters", "sampling", "features", "h_score", "otce_sim"} | along
 
 
 def test_the_picture_shows_the_slice_with_most_pixels_anterior_up(ranking):
@@ -201,7 +203,10 @@ def test_broken_weights_are_missing_and_a_broken_bundle_is_a_note_while_the_rest
     with pytest.warns(MedtransWarning, match="'there/FLAIR/weights' is left out"):
         ranking = rank_sources(TARGET, pool, metrics=["h_score"], sampler=SAMPLER, filters=None)
     assert ranking.order() == ["there/FLAIR/square"]
-    assert [lack.source for lack in ranking.missing] == ["there/FLAIR/weights"]
+    assert [(lack.source, lack.metric) for lack in ranking.missing] == [
+        ("there/FLAIR/weights", "h_score"),
+        ("there/FLAIR/weights", "expected Dice"),
+    ]
     assert "model.pt" in ranking.missing[0].reason
     assert any("there/FLAIR/text" in note for note in ranking.notes)
 
@@ -300,7 +305,7 @@ def test_a_metric_with_options_is_told_apart_from_itself(pool) -> None:
     assert found.by("otce_sim(epsilon=0.02)")[0].mean != found.by("otce_sim")[0].mean
     assert found.provenance.settings["metrics"] == [{"name": "otce_sim", "epsilon": 0.02}, "otce_sim"]
     assert "otce_sim(epsilon=0.02)" in str(found)
-    assert {lack.metric for lack in found.missing} == {"otce_sim(epsilon=0.02)", "otce_sim"}
+    assert {lack.metric for lack in found.missing} == {"otce_sim(epsilon=0.02)", "otce_sim", "expected Dice"}
 
 
 def test_the_meaning_of_simple_things_is_taken(pool, root) -> None:
