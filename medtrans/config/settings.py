@@ -68,6 +68,12 @@ class DataSettings(Settings):
     empty_slices: Count | None = None  # beside them: how many that show brain but not the structure; None: none
     partition_file: AnyPath | None = None  # FeTS: another CSV than the first one in the root
 
+    def whole(self, cases: tuple[str, ...] | None) -> DataSettings:
+        """The same data set with all of these cases, and all slices of each."""
+        return self.model_copy(
+            update={"cases": cases, "slices": None, "empty_slices": None, "n_cases": None, "draw": 1}
+        )
+
 
 class PreprocessingSettings(Settings):
     """From files to arrays."""

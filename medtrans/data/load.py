@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medtrans.config import DataSettings, PreprocessingSettings, checked
 from medtrans.data.classes import Classes
 from medtrans.data.layouts import CaseFiles, Dataset, open_dataset
 from medtrans.data.photographs.read import read_photographs
 from medtrans.data.scans.read import read_scans
 from medtrans.errors import ConfigError
+from medtrans.evenly import evenly
 from medtrans.tasks import Task, TaskName
 
 _AS_IN_FILE = PreprocessingSettings()
@@ -132,8 +131,7 @@ def _drawn(cases: list[CaseFiles], n: int | None, draw: int) -> tuple[list[CaseF
         raise ConfigError(f"draw: {draw} is not the number of a draw; count from 1")
     if n >= len(cases) and draw == 1:
         return cases, [f"{n} cases asked for, but there are only {len(cases)}."] if n > len(cases) else []
-    middle = ((np.arange(n) + 0.5) / n * len(cases)).astype(int)
-    draws = [frozenset((middle + k) % len(cases)) for k in range(draw)]
+    draws = [frozenset((evenly(len(cases), n) + k) % len(cases)) for k in range(draw)]
     if draws[-1] in draws[:-1]:
         raise ConfigError(
             f"draw {draw} of {n} out of {len(cases)} cases repeats draw {draws.index(draws[-1]) + 1}; ask for fewer "

@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from medtrans.errors import MetricError
+from medtrans.evenly import evenly
 from medtrans.metrics.arrays import Floats, as_features, as_labels, of_unit_size, require_classes
 
 PER_CLASS = 800  # points of a class in a spanning tree, as in the public code
@@ -96,7 +97,7 @@ def grtd(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
     require_classes(n_classes)
     scores = []
     for rows in _by_subject(target_subjects, len(features)):
-        few = np.concatenate([_evenly(rows[labels[rows] == c], PER_CLASS) for c in range(n_classes)])
+        few = np.concatenate([_spread(rows[labels[rows] == c], PER_CLASS) for c in range(n_classes)])
         score = _tree_divergence(features[few], labels[few])
         if score is not None:
             scores.append(score)
@@ -133,7 +134,7 @@ def lbtc(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
     structure = np.asarray(target_labels).ravel() != 0
     leaks = []
     for rows in _by_subject(target_subjects, len(features)):
-        anchors = _evenly(rows[structure[rows]], ANCHORS)
+        anchors = _spread(rows[structure[rows]], ANCHORS)
         if not len(anchors):
             continue
         near = NearestNeighbors(n_neighbors=min(PATCH, len(rows))).fit(features[rows])
@@ -228,8 +229,6 @@ def _by_subject(subjects: Any, n_pixels: int) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(codes == subject) for subject in range(count)]
 
 
-def _evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """At most n of them, the middles of n equal parts."""
-    if len(rows) <= n:
-        return rows
-    return np.asarray(rows[((np.arange(n) + 0.5) * len(rows) / n).astype(np.int64)])
+def _spread(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """At most n of them, evenly spaced."""
+    return rows[evenly(len(rows), n)]

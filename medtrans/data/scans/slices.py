@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from medtrans.data.scans.preprocessing import Prepared
 from medtrans.errors import ConfigError, DataError
+from medtrans.evenly import evenly
 from medtrans.tasks import IGNORE_LABEL, Case
 
 
@@ -48,8 +49,8 @@ def _empty_slices(volume: Prepared, n: int) -> dict[int, float]:
     """The middle ones of n equal parts of the slices with brain but without the structure, each for its part."""
     unknown = (volume.label == IGNORE_LABEL).any(axis=(0, 1))
     free = np.flatnonzero(volume.image.any(axis=(0, 1)) & (_structure_area(volume.label) == 0) & ~unknown)
-    parts = min(n, len(free))
-    return {int(free[(2 * i + 1) * len(free) // (2 * parts)]): len(free) / parts for i in range(parts)}
+    chosen = free[evenly(len(free), n)].tolist()
+    return {z: len(free) / len(chosen) for z in chosen}
 
 
 def _structure_area(label: NDArray[np.uint8]) -> NDArray[np.int64]:

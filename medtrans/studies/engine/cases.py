@@ -14,6 +14,7 @@ import numpy as np
 from medtrans.config import DataSettings, PreprocessingSettings, SamplerSettings, StudyJob, TargetGroup, metric_choices
 from medtrans.data import load_task_from
 from medtrans.errors import ConfigError, DataError
+from medtrans.evenly import evenly
 from medtrans.metrics.registry import Metric, choose_metrics
 from medtrans.sampling import sample_pixels
 from medtrans.selection.scoring import LookedAt, look_at
@@ -84,9 +85,7 @@ def _unlabelled(
         raise ConfigError(f"target '{target}': test_slices is for slices of scans; leave it out")
     rest: tuple[Case, ...] = ()
     if ids:
-        data = group.data.model_copy(
-            update={"cases": ids, "slices": None, "empty_slices": None, "n_cases": None, "draw": 1}
-        )
+        data = group.data.whole(ids)
         try:
             everything = load_task_from(TaskName.of_target(target), data, preprocessing).cases
         except (ConfigError, DataError) as error:
@@ -112,8 +111,7 @@ def _evenly_spaced(slices: tuple[Case, ...], n: int) -> tuple[Case, ...]:
     chosen: list[Case] = []
     for _, of_subject in groupby(slices, key=lambda case: case.subject):
         stack = list(of_subject)
-        parts = min(n, len(stack))
-        chosen += [stack[(2 * i + 1) * len(stack) // (2 * parts)] for i in range(parts)]
+        chosen += [stack[i] for i in evenly(len(stack), n)]
     return tuple(chosen)
 
 

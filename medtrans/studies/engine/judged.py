@@ -60,12 +60,12 @@ def judged_cases(job: StudyJob, target: str, listed: Lister) -> Cases:
     of_slices = job.preprocessing.dimensions == 2 and not job.photographs
     labelled = listed(task, group.data)
     if group.test_cases:
-        named = listed(task, _all_of(group.data, group.test_cases))
+        named = listed(task, group.data.whole(group.test_cases))
         return named if of_slices and group.data.slices is not None else _without(named, labelled)
-    left = _without(listed(task, _all_of(group.data, group.data.cases)), labelled)
+    left = _without(listed(task, group.data.whole(group.data.cases)), labelled)
     if left or job.photographs:
         return left
-    others = _without(listed(task, _all_of(group.data, None)), labelled | _learnt(job, group.data))
+    others = _without(listed(task, group.data.whole(None)), labelled | _learnt(job, group.data))
     return others or (labelled if of_slices else {})
 
 
@@ -80,10 +80,6 @@ def cases_of(task: str, data: DataSettings) -> Cases:
     """The cases of a task; raises as ``case_subjects``."""
     root = data.root.resolve()
     return {(data.format, root, case): person(data, who) for case, who in case_subjects(task, data).items()}
-
-
-def _all_of(data: DataSettings, cases: tuple[str, ...] | None) -> DataSettings:
-    return data.model_copy(update={"cases": cases, "slices": None, "empty_slices": None, "n_cases": None, "draw": 1})
 
 
 def _without(cases: Cases, others: Mapping[CaseKey, str]) -> Cases:
