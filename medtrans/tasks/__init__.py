@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Kind, Task, is_structure
-from medtrans.tasks.names import ARCHITECTURE, DRAW, RGB, TaskName, canonical_modality, metric_label
+from medtrans.tasks.names import ARCHITECTURE, DRAW, RGB, TaskName, canonical_modality, metric_label, n_tasks
 
 __all__ = [
     "ARCHITECTURE",
@@ -18,4 +18,5 @@ __all__ = [
     "canonical_modality",
     "is_structure",
     "metric_label",
+    "n_tasks",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from medtrans.errors import ConfigError
@@ -89,3 +89,12 @@ def metric_label(name: str, options: Mapping[str, object]) -> str:
     """
     told = ", ".join(f"{option}={options[option]}" for option in sorted(options))
     return f"{name}({told})" if told else name
+
+
+def n_tasks(targets: Iterable[str]) -> int:
+    """How many tasks there are among targets: several draws of labelled people are one.
+
+    >>> n_tasks(["site-a/T1/WM#1", "site-a/T1/WM#2", "site-a/T1/GM#1"])
+    2
+    """
+    return len({TaskName.of_target(target) for target in targets})

@@ -37,7 +37,7 @@ class Finding(Settings):
         metric: its name.
         mode: how sources were transferred.
         filters: that dropped sources before the pick; None: no filter.
-        n_targets: targets on which the metric could be judged.
+        n_targets: tasks on which the metric could be judged; several draws of labelled people are one.
         n_people: on whom these were judged; None: not recorded.
         n_groups: of these targets that share no one, which is what an interval rests on; None: not recorded.
         gain: accuracy of the first pick minus the mean over all sources, mean over targets.

@@ -102,7 +102,7 @@ class ModeFit(Settings):
         error: mean absolute error, likewise.
         level_error: mean absolute error of a target's mean over its sources, likewise.
         n_clusters: of what was left out, which is what the interval rests on.
-        n_targets, n_pairs: that it was fitted on.
+        n_targets, n_pairs: tasks, and pairs of a source and a target, that it was fitted on.
     """
 
     mode: Literal["head", "full"]

@@ -14,7 +14,7 @@ from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.ceiling import FEWEST
 from medtrans.studies.findings.compare import agreement_table, best_baselines, with_ahead
 from medtrans.studies.findings.people import People, Replicates
-from medtrans.tasks import TaskName
+from medtrans.tasks import TaskName, n_tasks
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -34,7 +34,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None, without: 
     table, without = with_ahead(table, best), without.map(partial(with_ahead, best=best))
     findings = []
     for (mode, metric, filter_name), group in table.groupby(["mode", "metric", "filter"], sort=False):
-        if len(group) >= FEWEST:
+        if n_tasks(group["target"]) >= FEWEST:
             keys = {"mode": mode, "metric": metric, "filter": filter_name, "note": ""}
             others = without.where({**keys, "sampler": group["sampler"].iloc[0]})
             found = _gain(group, results.people, others) | _ahead(group, best[str(mode)], results.people, others)
@@ -46,7 +46,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None, without: 
         domains=tuple(sorted({TaskName.of_target(target).domain for target in results.targets})),
         photographs=job.photographs,
         n_sources=len(results.sources),
-        n_targets=len(results.targets),
+        n_targets=n_tasks(results.targets),
         n_seeds=len(job.seeds),
         sampler=job.samplers[results.samplers[0]],
         measure=results.measure,
@@ -64,7 +64,7 @@ def _gain(judged: pd.DataFrame, people: People, without: Replicates) -> dict[str
     interval = people.interval(judged, ["gain_first"], replicates=without)
     n_people, n_groups = people.counts(judged["target"].tolist())
     return {
-        "n_targets": len(judged),
+        "n_targets": n_tasks(judged["target"]),
         "n_people": n_people,
         "n_groups": n_groups,
         "interval_over": "people" if without.tables else "targets",

@@ -28,7 +28,7 @@ from medtrans.selection.expectation import (
 )
 from medtrans.studies.findings.baselines import baseline_scores
 from medtrans.studies.findings.people import People
-from medtrans.tasks import TaskName, metric_label
+from medtrans.tasks import TaskName, metric_label, n_tasks
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
@@ -182,7 +182,7 @@ def _fit_mode(studies: Sequence[Results], mode: str, features: Sequence[str]) ->
         left_out="structures and people" if table["people"].nunique() > 1 else "structures",
         coverage=coverage,
         n_clusters=table[_cluster_column(table)].nunique(),
-        n_targets=table["target"].nunique(),
+        n_targets=n_tasks(table["target"]),
         n_pairs=len(table),
         **_left_out_agreement(table, cross_fitted(table, features)),
     )
