@@ -116,7 +116,7 @@ def study_fit(
     studies: Annotated[list[Path], typer.Argument(help="Configurations, folders or stores of studies.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")] = Path("expected.json"),
 ) -> None:
-    """Fit the expected accuracy to finished studies, for `expected` of a ranking."""
+    """Fit the expected accuracy to finished studies, for `expectation` of a ranking."""
     from medtrans.cli.study import fit_studies
 
     fit_studies(studies, output)

@@ -27,10 +27,11 @@ def run_rank_job(job: RankJob, threads: int | None = None) -> Ranking:
     expectation = None if job.expectation is None else read_expectation(job.expectation)
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
     with limited_threads(threads), progress_bar(f"reading the images of {job.target}") as bar:
-        target = load_task_from(job.target, job.data, job.preprocessing)
+        target, pool = load_task_from(job.target, job.data, job.preprocessing), Pool(job.pool)
+        job.relations.check([target.name, *(source.task for source in pool if source.task)])
         ranking = rank_sources(
             target,
-            Pool(job.pool),
+            pool,
             metrics=metrics,
             sampler=job.sampler,
             filters=job.filters,

@@ -6,7 +6,7 @@ Relative paths in a configuration are relative to the folder the command is run 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from medtrans.config.layouts import layout_named
-from medtrans.errors import ConfigError
+from medtrans.errors import ConfigError, did_you_mean
+from medtrans.tasks import TaskName
 from medtrans.tasks.relations import RELATIONS, Relations
 
 Positive = Annotated[float, Field(gt=0)]
@@ -180,6 +181,15 @@ class RelationSettings(Settings):
         """Every structure that is named, each once."""
         members = (it for group in (self.parts, self.wholes, self.groups) for names in group.values() for it in names)
         return list(dict.fromkeys((*self.parts, *members)))
+
+    def check(self, tasks: Iterable[TaskName]) -> None:
+        """Raise ConfigError for a structure that no source or target is of: it is misspelt more likely than in vain."""
+        known = dict.fromkeys(part for task in tasks for part in (task.structure, *task.structure.split("+")))
+        for structure in self.structures():
+            if structure not in known:
+                raise ConfigError(
+                    f"relations: no source or target is of structure '{structure}'; {did_you_mean(structure, known)}"
+                )
 
 
 Device = Literal["auto", "cpu", "cuda"]

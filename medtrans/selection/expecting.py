@@ -12,13 +12,13 @@ from medtrans.config import SamplerSettings
 from medtrans.errors import ConfigError, MetricError
 from medtrans.metrics.registry import Metric
 from medtrans.sampling import sample_pixels
-from medtrans.selection.expectation import NAMES, Estimate, Expectation, shipped_expectation
+from medtrans.selection.expectation import Estimate, Expectation, shipped_expectation
 from medtrans.selection.results import Missing
 from medtrans.selection.scoring import LookedAt, Values, look_at, looks_at_sample, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
 from medtrans.tasks import Task
-from medtrans.tasks.relations import RELATIONS, Relations
+from medtrans.tasks.relations import NAMES, RELATIONS, Relations
 
 
 @dataclass(frozen=True, eq=False)

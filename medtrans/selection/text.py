@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from medtrans.config import MEASURE_NAMES
 from medtrans.errors import MetricError
 from medtrans.metrics.registry import get_metric
+from medtrans.selection.evidence import STATIC
 from medtrans.selection.expectation import LEVEL
+from medtrans.tasks.relations import NAMES
 
 CLEAR = 0.9
 """Share of the samples of pixels that the first source has to win; below it the first places are too close to call.
@@ -17,7 +19,7 @@ CLEAR = 0.9
 Two sources that are equally good would reach it once in 47 rankings of ten independent samples.
 """
 
-_BASELINES = {"names": "the rule by names", "static order": "a static order of the sources"}
+_BASELINES = {NAMES: "the rule by names", STATIC: "a static order of the sources"}
 
 _MODES = {"head": "head retrained", "full": "all layers fine-tuned"}
 

@@ -20,6 +20,9 @@ BY_NAME = (SAME, OTHER_MODALITY, OTHER_STRUCTURE, BOTH_OTHER)
 Relation = Callable[[TaskName, TaskName], str]
 """Of source and target, in a word."""
 
+NAMES = "names"
+"""What the rule by names is called among metrics."""
+
 SAME_STRUCTURE_POINTS, RELATED_POINTS, SAME_MODALITY_POINTS = 2.0, 1.0, 0.5
 
 

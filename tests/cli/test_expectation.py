@@ -75,3 +75,10 @@ def test_a_fit_needs_a_study_with_its_metrics(scans, tmp_path, capsys):
     said = complaint(capsys, "study", "fit", config, "--output", str(tmp_path / "expected.json"))
     assert "has no metric 'probe_dice', which the fit needs" in said
     assert not (tmp_path / "expected.json").exists()
+
+
+def test_relations_of_a_structure_that_nobody_has_are_refused_in_a_ranking_too(scans, pool, tmp_path, capsys):
+    settings = rank_settings(scans, pool, tmp_path / "out", relations={"groups": {"tumour": ["ED", "EB"]}})
+    said = complaint(capsys, "rank", write(tmp_path / "rank.yaml", settings))
+    assert "relations: no source or target is of structure 'EB'; did you mean" in said
+    assert not (tmp_path / "out" / "ranking.json").exists()

@@ -29,6 +29,9 @@ Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_print
 Share = Annotated[float, Field(ge=0, le=1)]
 Gain = Annotated[float, Field(ge=-1, le=1)]
 
+STATIC = "static order"
+"""What a baseline is called: how good each source was on the study's other targets."""
+
 
 class Finding(Settings):
     """What the first pick of one metric gave on the targets of a study, in the study's measure of accuracy.

@@ -20,13 +20,10 @@ from medtrans.metrics.registry import Metric, Option, choose_metrics
 from medtrans.selection.evidence import Name, Share
 from medtrans.selection.evidence.files import read_model
 from medtrans.tasks import TaskName, metric_label
-from medtrans.tasks.relations import RELATIONS, Relations, names_points
+from medtrans.tasks.relations import NAMES, RELATIONS, Relations, names_points
 
 LEVEL = 0.9
 """How often the interval shall hold what transfer gives."""
-
-NAMES = "names"
-"""The feature that is the points of the rule by names; any other feature is a metric by its label."""
 
 _SOFTENING = 0.02  # so that the logit of 0 and of 1 is finite
 _REMEDY = "take a file that `medtrans study fit` writes"
@@ -213,9 +210,7 @@ def expit(odds: float) -> float:
 
 
 def read_expectation(path: str | Path) -> Expectation:
-    """Read what ``medtrans study fit`` wrote. Raises ConfigError for any other file, and for one of other scores
-    or metrics.
-    """
+    """Read what ``medtrans study fit`` wrote; ConfigError for any other file, and one of other scores or metrics."""
     found = read_model(Path(path), Expectation, "a fit of the expected accuracy", _REMEDY)
     try:
         _ = found.metrics

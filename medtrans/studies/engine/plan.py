@@ -51,7 +51,8 @@ def _check(job: StudyJob) -> None:
     if NO_FILTER in job.filters:
         raise ConfigError(f"filters: the name '{NO_FILTER}' stands for no filter, which is always compared; rename it")
     _check_transfer(job)
-    _check_relations(job)
+    tasks = [TaskName.of_source(name) for name in job.source_groups()]
+    job.relations.check([*tasks, *(TaskName.of_target(name) for name in job.target_groups())])
     for source in job.source_groups():
         if FUSED in source:
             raise ConfigError(f"sources: '{source}': '{FUSED}' stands between the names of fused sources; rename it")
@@ -68,18 +69,6 @@ def _check_transfer(job: StudyJob) -> None:
         raise ConfigError("transfer.head_first retrains the head as head says, which is null; set head_first: false")
     if job.transfer.untrained and job.transfer.head is None:
         raise ConfigError("transfer.untrained trains a head as head says, which is null; leave it out")
-
-
-def _check_relations(job: StudyJob) -> None:
-    """A structure that nobody has is more likely misspelt than told in vain."""
-    tasks = [TaskName.of_source(name) for name in job.source_groups()]
-    tasks += [TaskName.of_target(name) for name in job.target_groups()]
-    known = dict.fromkeys(part for task in tasks for part in (task.structure, *task.structure.split("+")))
-    for structure in job.relations.structures():
-        if structure not in known:
-            raise ConfigError(
-                f"relations: no source or target is of structure '{structure}'; {did_you_mean(structure, known)}"
-            )
 
 
 def _check_metrics(job: StudyJob) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medtrans.selection.evidence import STATIC
 from medtrans.tasks import TaskName
-from medtrans.tasks.relations import names_points
+from medtrans.tasks.relations import NAMES, names_points
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
 
-CHANCE, NAMES, STATIC = "chance", "names", "static order"
+CHANCE = "chance"
 BASELINES = (CHANCE, NAMES, STATIC)
 """What they are called in the column of metrics; they look at no pixels, so their sampler is empty."""
 

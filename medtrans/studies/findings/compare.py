@@ -27,18 +27,13 @@ from medtrans.agreement import (
 )
 from medtrans.agreement.measures import Measure
 from medtrans.errors import MetricError
+from medtrans.selection.evidence import STATIC
 from medtrans.studies.engine.pieces import NO_FILTER
-from medtrans.studies.findings.baselines import (
-    BASELINES,
-    CHANCE,
-    NAMES,
-    STATIC,
-    baseline_scores,
-    chance_agreement,
-)
+from medtrans.studies.findings.baselines import BASELINES, CHANCE, baseline_scores, chance_agreement
 from medtrans.studies.findings.ceiling import FEWEST, ceiling, repeatability_table
 from medtrans.studies.findings.expectation import expected_scores
 from medtrans.studies.findings.people import ENDS, NO_REPLICATES, People, Replicates, with_ends
+from medtrans.tasks.relations import NAMES
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results

@@ -18,7 +18,6 @@ from medtrans.errors import MetricError, StudyError, did_you_mean
 from medtrans.metrics.registry import Option
 from medtrans.selection.expectation import (
     LEVEL,
-    NAMES,
     Expectation,
     Feature,
     ModeFit,
@@ -29,6 +28,7 @@ from medtrans.selection.expectation import (
 from medtrans.studies.findings.baselines import baseline_scores
 from medtrans.studies.findings.people import People
 from medtrans.tasks import TaskName, metric_label, n_tasks
+from medtrans.tasks.relations import NAMES
 
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results

@@ -11,10 +11,11 @@ import pytest
 from numpy.testing import assert_allclose
 
 from medtrans.agreement import footrule, share_of_best, spearman, top_k_regret
-from medtrans.studies.findings.baselines import NAMES, baseline_scores, chance_agreement, static_order
+from medtrans.studies.findings.baselines import baseline_scores, chance_agreement, static_order
 from medtrans.studies.findings.compare import agreement_table, best_baselines, summary_table, with_ahead
 from medtrans.studies.findings.people import Replicates
 from medtrans.studies.findings.results import Results
+from medtrans.tasks.relations import NAMES
 from tests.studies.conftest import SOURCES, TARGETS
 
 
