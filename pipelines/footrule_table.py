@@ -8,6 +8,8 @@ count in both columns: what a filter drops is ranked last, so a filter that drop
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pandas as pd
 from _common import Study, markdown, read_study, with_mean
 from matplotlib.figure import Figure
@@ -52,11 +54,11 @@ def draw(study: Study, metrics: list[str], means: dict[tuple[str, str, str], pd.
     panels = figure.subplots(len(modes), len(metrics), squeeze=False, sharex=True, sharey="row")
     for row, mode in zip(panels, modes, strict=True):
         for panel, metric in zip(row, metrics, strict=True):
-            for name in filters:
-                panel.plot(list(TOP.values()), means[mode, metric, name], "o-", label=name)
+            for name, dashes in zip(filters, cycle(("o-", "o--", "o:")), strict=False):  # equal lines stay visible
+                panel.plot(list(TOP.values()), means[mode, metric, name], dashes, label=name)
             panel.set_title(f"{metric}, {MODE_NAMES[mode]}")
         row[0].set_ylabel("mean footrule (0 is best)")
-    panels[0, 0].legend(title="filter", fontsize="small")
+    panels[0, 0].legend(title="filter", fontsize="small", loc="upper left")  # footrules rise to the right
     study.save(figure, "footrule")
 
 
