@@ -91,15 +91,7 @@ def rank_sources(
     sources = [source for source in pool if source.name not in exclude]
     if not sources:
         raise MedtransError(f"no source to rank for {target.name}: the pool is empty or every source is excluded")
-    settings: dict[str, Any] = {
-        "metrics": [_told(metric) for metric in chosen],
-        "sampler": sampler.model_dump(),
-        "filters": filters and filters.model_dump(),
-        "exclude": sorted(exclude),
-        "device": str(resolve_device(device)),
-        "threads": torch.get_num_threads(),
-    }
-    clock = Stopwatch()
+    settings, clock = _settings(chosen, sampler, filters, exclude, device), Stopwatch()
     with clock("filters"):
         filtered = Filtered(tuple(sources)) if filters is None else filter_sources(target, sources, filters)
     with clock("sampling"):
@@ -131,6 +123,24 @@ def rank_sources(
 def _shipped_for(target: Task) -> tuple[Evidence, ...]:
     """What studies on images of the target's kind found; none has been done on other images than these two."""
     return () if target.kind == "image" else shipped_evidence(photographs=target.kind == "photograph")
+
+
+def _settings(
+    metrics: Sequence[Metric],
+    sampler: SamplerSettings,
+    filters: FilterSettings | None,
+    exclude: Iterable[str],
+    device: Device,
+) -> dict[str, Any]:
+    """What the ranking's provenance says of how it was made."""
+    return {
+        "metrics": [_told(metric) for metric in metrics],
+        "sampler": sampler.model_dump(),
+        "filters": filters and filters.model_dump(),
+        "exclude": sorted(exclude),
+        "device": str(resolve_device(device)),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def _told(metric: Metric) -> str | dict[str, Any]:
