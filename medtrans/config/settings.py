@@ -183,9 +183,11 @@ class RelationSettings(Settings):
         return list(dict.fromkeys((*self.parts, *members)))
 
     def check(self, tasks: Iterable[TaskName]) -> None:
-        """Raise ConfigError for a structure that no source or target is of: it is misspelt more likely than in vain."""
+        """Raise ConfigError for a structure that no source or target is of: more likely it is misspelt."""
+        if not (named := self.structures()):
+            return  # nor is a pool read for its tasks
         known = dict.fromkeys(part for task in tasks for part in (task.structure, *task.structure.split("+")))
-        for structure in self.structures():
+        for structure in named:
             if structure not in known:
                 raise ConfigError(
                     f"relations: no source or target is of structure '{structure}'; {did_you_mean(structure, known)}"

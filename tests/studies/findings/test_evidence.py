@@ -76,3 +76,10 @@ def test_targets_that_cannot_be_judged_make_no_finding(results):
 def test_a_study_that_has_not_begun_to_transfer_has_no_findings(results):
     frames = {**results.frames, "transfers": results.frames["transfers"].iloc[:0]}
     assert evidence(dataclasses.replace(results, frames=frames)).findings == ()
+
+
+def test_draws_of_labelled_people_are_one_target(results):
+    """Three targets that are two tasks, one of them drawn twice, are too few for a finding."""
+    drawn = dict(zip(results.targets, ("b/T1/GM#1", "b/T1/GM#2", "b/T1/WM#1"), strict=True))
+    table = agreement_table(results)
+    assert evidence(results, table.assign(target=table["target"].map(drawn))).findings == ()
