@@ -55,9 +55,8 @@ def main(pool_root: Path, data_root: Path) -> None:
     rank(("h_score",))  # the first call imports and warms up
     by_h_score = rank(("h_score",))
     by_both = rank(("h_score", "otce_sim"))
-    h_score, probe_dice = (
-        seconds(lambda name=name: score(target, pool_root, name)) for name in ("h_score", "probe_dice")
-    )
+    h_score = seconds(lambda: score(target, pool_root, "h_score"))
+    probe_dice = seconds(lambda: score(target, pool_root, "probe_dice"))
     times = [
         seconds(lambda source=source: fine_tune(source, target, training=BRUTE_FORCE, mode="full", device="cpu"))
         for source in candidates[:TIMED_FINE_TUNINGS]
