@@ -5,8 +5,7 @@
 
 Target: open-ms T1/WM of patient 07, four labelled slices at 1 mm. Candidates: the sources of the other tasks.
 Brute force fine-tunes every candidate for 300 steps of 8 slices; three are timed and their mean is multiplied.
-A ranking computes along what its expected accuracies need, probe Dice among them; so metrics are compared by scoring
-with one alone.
+A ranking computes along what its expected accuracies need, probe Dice among them; so metrics are compared without.
 """
 
 from __future__ import annotations
@@ -15,20 +14,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
 
 from medtrans.config import PreprocessingSettings, SamplerSettings, TrainingSettings
 from medtrans.data import load_task
 from medtrans.learning import fine_tune
-from medtrans.metrics.registry import get_metric
-from medtrans.sampling import sample_pixels
 from medtrans.selection import rank_sources
-from medtrans.selection.scoring import look_at, score_source
-from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool
-from medtrans.tasks import Task
 
 TARGET = "open-ms/T1/WM"  # lesions are so small here that four slices hold fewer than N pixels near an edge
 THREADS = 2
@@ -45,18 +39,15 @@ def main(pool_root: Path, data_root: Path) -> None:
     )
     candidates = [source for source in Pool(pool_root) if source.name != TARGET]
 
-    def rank(metrics: tuple[str, ...]) -> float:
-        return seconds(
-            lambda: rank_sources(
-                target, Pool(pool_root), metrics=metrics, sampler=SAMPLER, filters=None, exclude=(TARGET,)
-            )
-        )
+    def rank(*metrics: str, expectation: Literal["shipped"] | None = None) -> float:
+        settings = {"sampler": SAMPLER, "filters": None, "exclude": (TARGET,), "expectation": expectation}
+        return seconds(lambda: rank_sources(target, Pool(pool_root), metrics=metrics, **settings))
 
-    rank(("h_score",))  # the first call imports and warms up
-    by_h_score = rank(("h_score",))
-    by_both = rank(("h_score", "otce_sim"))
-    h_score = seconds(lambda: score(target, pool_root, "h_score"))
-    probe_dice = seconds(lambda: score(target, pool_root, "probe_dice"))
+    rank("h_score")  # the first call imports and warms up
+    h_score = rank("h_score")
+    probe_dice = rank("probe_dice")
+    by_h_score = rank("h_score", expectation="shipped")
+    by_both = rank("h_score", "otce_sim", expectation="shipped")
     times = [
         seconds(lambda source=source: fine_tune(source, target, training=BRUTE_FORCE, mode="full", device="cpu"))
         for source in candidates[:TIMED_FINE_TUNINGS]
@@ -70,16 +61,6 @@ def main(pool_root: Path, data_root: Path) -> None:
     print(f"and OTCE_sim         {by_both:8.1f} s  1/{brute_force / by_both:.0f} of brute force")
     print(f"H-score alone        {h_score:8.1f} s  1/{brute_force / h_score:.0f} of brute force")
     print(f"probe Dice alone     {probe_dice:8.1f} s  {probe_dice / h_score:.2f} times H-score")
-
-
-def score(target: Task, pool_root: Path, metric: str) -> None:
-    """Score every candidate by one metric alone."""
-    alone = [get_metric(metric)]
-    sample = sample_pixels(target.cases, **SAMPLER.model_dump(), rng=np.random.default_rng(0))
-    looked = look_at(target, sample, alone, seed=0)
-    for source in Pool(pool_root):
-        if source.name != TARGET:
-            score_source(source, target, looked, alone, "cpu", Stopwatch())
 
 
 def seconds(work: Callable[[], object]) -> float:

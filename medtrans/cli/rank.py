@@ -24,7 +24,7 @@ def run_rank_job(job: RankJob, threads: int | None = None) -> Ranking:
     threads = job.threads if threads is None else threads
     _require_writable(job.output)
     metrics = choose_metrics(metric_choices(job.metrics))  # before the images are read
-    expectation = None if job.expectation is None else read_expectation(job.expectation)
+    expectation = read_expectation(job.expectation) if isinstance(job.expectation, Path) else job.expectation
     evidence = None if job.evidence is None else (read_evidence(job.evidence),)
     with limited_threads(threads), progress_bar(f"reading the images of {job.target}") as bar:
         target, pool = load_task_from(job.target, job.data, job.preprocessing), Pool(job.pool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -58,7 +58,7 @@ class RankJob(Settings):
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out
     evidence: AnyPath | None = None  # a study's evidence.json; None: what comes with medtrans
-    expectation: AnyPath | None = None  # what `medtrans study fit` wrote; None: what comes with medtrans
+    expectation: AnyPath | Literal["shipped"] | None = "shipped"  # what `medtrans study fit` wrote; null: left out
     relations: RelationSettings = RelationSettings()  # of structures, for what an expectation knows by names
     device: Device = "auto"
     threads: Count | None = None  # of torch and BLAS; None: as many as there are free cores

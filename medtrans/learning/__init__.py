@@ -12,7 +12,7 @@ from medtrans.learning.evaluate import (
 from medtrans.learning.loop import Descent
 from medtrans.learning.measures import Accuracy, Table, accuracy_of_labels, accuracy_of_tables, subject_tables
 from medtrans.learning.train import definition_for, make_signature, train_network, train_source, training_accuracy
-from medtrans.learning.transfer.fine_tune import fine_tune, train_head, train_untrained_head, with_head
+from medtrans.learning.transfer.fine_tune import fine_tune, head_on_random_weights, train_head, with_head
 from medtrans.learning.transfer.fusion import FusedNetwork, average_predictions, fuse_heads
 from medtrans.progress import Progress
 
@@ -29,6 +29,7 @@ __all__ = [
     "dice_score",
     "fine_tune",
     "fuse_heads",
+    "head_on_random_weights",
     "largest_output",
     "make_signature",
     "predict_labels",
@@ -38,7 +39,6 @@ __all__ = [
     "train_head",
     "train_network",
     "train_source",
-    "train_untrained_head",
     "training_accuracy",
     "with_head",
 ]

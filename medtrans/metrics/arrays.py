@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,23 @@ def require_classes(n_classes: int, name: str = "target_labels", at_least: int =
     """Raise MetricError when there are fewer classes than the metric needs."""
     if n_classes < at_least:
         raise MetricError(f"{name}: {n_classes} class occurs, but at least {at_least} are needed; sample other pixels")
+
+
+class Labelled(NamedTuple):
+    """Features of mean 0 and largest absolute value 1, with the class of each row."""
+
+    features: NDArray[np.float64]  # (N, D)
+    labels: NDArray[np.int64]  # (N,), 0 to K - 1, each of which occurs
+    n_classes: int  # K, at least 2
+    size: float  # the largest absolute value before, or 1
+
+
+def labelled(target_features: Any, target_labels: Any) -> Labelled:
+    """What metrics of classes in feature space begin with; raises as `as_features`, `as_labels`, `require_classes`."""
+    features, size = of_unit_size(as_features(target_features))
+    labels, n_classes = as_labels(target_labels, len(features))
+    require_classes(n_classes)
+    return Labelled(features, labels, n_classes, size)
 
 
 def one_hot(codes: NDArray[np.int64], n_classes: int) -> csr_array:

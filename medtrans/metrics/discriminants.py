@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import softmax
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import as_features, as_labels, of_unit_size, one_hot, require_classes
+from medtrans.metrics.arrays import as_features, labelled, one_hot
 from medtrans.metrics.h_scores import h_score
+from medtrans.metrics.linear_discriminant import ClassMoments, class_means
 from medtrans.metrics.log_evidence import logme
 
 _FLOOR = 1e-10  # of the shrinkage
@@ -42,9 +43,7 @@ def lfc(target_features: Any, target_labels: Any) -> float:
 
     Source: arXiv 2102.00084.
     """
-    shifted, _ = of_unit_size(as_features(target_features))
-    labels, n_classes = as_labels(target_labels, len(shifted))
-    require_classes(n_classes)
+    shifted, labels, n_classes, _ = labelled(target_features, target_labels)
     n = len(shifted)
     gram = float(np.linalg.norm(shifted.T @ shifted))
     if gram == 0:
@@ -80,10 +79,8 @@ def sfda(target_features: Any, target_labels: Any) -> float:
     Source: Shao et al., "Not all models are equal: predicting model transferability in a self-challenging Fisher
     space", ECCV 2022.
     """
-    features, size = of_unit_size(as_features(target_features))
-    labels, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
-    means = _class_means(features, labels, n_classes)
+    features, labels, n_classes, size = labelled(target_features, target_labels)
+    means = class_means(features, labels, n_classes)
     within = features - means[labels]
     largest = float(np.linalg.eigvalsh(within.T @ within / len(features))[-1])
     shrinkage = max(math.exp(-5 * min(largest * size * size, 100.0)), _FLOOR)
@@ -119,9 +116,7 @@ def ped(target_features: Any, target_labels: Any, *, base: Literal["logme", "h_s
     if base not in ("logme", "h_score"):
         raise MetricError(f"base is '{base}'; choose logme or h_score")
     given = as_features(target_features)
-    features, size = of_unit_size(given)
-    labels, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
+    features, labels, n_classes, size = labelled(given, target_labels)
     scale = np.maximum(features.std(axis=0), 1e-9)
     scaled, first = features / scale, 0.0
     for step in range(_STEPS):
@@ -134,30 +129,22 @@ def ped(target_features: Any, target_labels: Any, *, base: Literal["logme", "h_s
     return (logme if base == "logme" else h_score)(scaled * scale * size + given.mean(axis=0, dtype=np.float64), labels)
 
 
-def _class_means(features: NDArray[np.float64], labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
-    return np.asarray((one_hot(labels, n_classes).T @ features) / np.bincount(labels)[:, None])
-
-
 def _posterior(
     features: NDArray[np.float64], labels: NDArray[np.int64], n_classes: int, shrinkage: float
 ) -> NDArray[np.float64]:
     """Class probabilities (N, K) of the discriminant of these very pixels."""
-    means = _class_means(features, labels, n_classes)
-    within = features - means[labels]
-    covariance = within.T @ within / len(features)
-    size = np.trace(covariance) / len(covariance)
+    moments = ClassMoments.of(features, labels, n_classes)
+    size = float(np.trace(moments.within)) / len(moments.within)
     if size <= 0:
         raise MetricError("target_features: do not vary within classes; look at another layer")
-    covariance = (1 - shrinkage) * covariance
-    covariance[np.diag_indices_from(covariance)] += max(shrinkage, _FLOOR) * size
-    slopes = cho_solve(cho_factor(covariance), means.T)
-    offsets = np.log(np.bincount(labels) / len(labels)) - 0.5 * np.einsum("kd,dk->k", means, slopes)
+    shrunk = replace(moments, within=(1 - shrinkage) * moments.within)
+    slopes, offsets = shrunk.discriminant(max(shrinkage, _FLOOR) * size)
     return np.asarray(softmax(features @ slopes + offsets, axis=1))
 
 
 def _repulsion(features: NDArray[np.float64], labels: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
     """How far each class moves in a step, (K, D)."""
-    means = _class_means(features, labels, n_classes)
+    means = class_means(features, labels, n_classes)
     within = features - means[labels]
     radius = np.sqrt((one_hot(labels, n_classes).T @ (within**2)).sum(axis=1) / np.bincount(labels))
     push = np.zeros_like(means)

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from medtrans.errors import MetricError
 from medtrans.evenly import evenly
-from medtrans.metrics.arrays import Floats, as_features, as_labels, of_unit_size, require_classes
+from medtrans.metrics.arrays import Floats, as_labels, labelled
 
 PER_CLASS = 800  # points of a class in a spanning tree, as in the public code
 ANCHORS = 50
@@ -47,9 +47,7 @@ def knn(
 
     Source: nearest neighbours as an estimate of transferability, arXiv 2503.18528.
     """
-    features, _ = of_unit_size(as_features(target_features))
-    labels, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
+    features, labels, n_classes, _ = labelled(target_features, target_labels)
     subjects, n_subjects = as_labels(target_subjects, len(features), "target_subjects")
     images, n_images = as_labels(target_images, len(features), "target_images")
     cases = subjects if n_subjects > 1 else images
@@ -92,9 +90,7 @@ def grtd(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
 
     Source: TopoTE, arXiv 2602.23916.
     """
-    features, _ = of_unit_size(as_features(target_features))
-    labels, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
+    features, labels, n_classes, _ = labelled(target_features, target_labels)
     scores = []
     for rows in _by_subject(target_subjects, len(features)):
         few = np.concatenate([_spread(rows[labels[rows] == c], PER_CLASS) for c in range(n_classes)])
@@ -128,9 +124,7 @@ def lbtc(target_features: Any, target_labels: Any, target_subjects: Any) -> floa
 
     Source: TopoTE, arXiv 2602.23916.
     """
-    features, _ = of_unit_size(as_features(target_features))
-    labels, n_classes = as_labels(target_labels, len(features))
-    require_classes(n_classes)
+    features, labels, _, _ = labelled(target_features, target_labels)
     structure = np.asarray(target_labels).ravel() != 0
     leaks = []
     for rows in _by_subject(target_subjects, len(features)):

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 
 from medtrans.errors import MetricError
-from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, of_unit_size, one_hot
+from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, of_unit_size
+from medtrans.metrics.linear_discriminant import ClassMoments
 
 _RIDGE = 1e-4  # of the mean variance, so that constant and dependent features do no harm
 
@@ -78,8 +78,8 @@ def probe_dice(
         0 to 1. Higher is better.
 
     Raises:
-        MetricError: there is one image, so nothing is left to judge on; no fold can be fitted and judged; every pixel
-            is background, arrays of different length, NaN.
+        MetricError: there is one image, or one class, or the structure in one fold alone, so that no head can be fitted
+            and judged; every pixel is background, arrays of different length, NaN.
     """
     features, _ = of_unit_size(as_features(whole_features, "whole_features"))
     pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(features))
@@ -90,8 +90,11 @@ def probe_dice(
         if len(np.unique(fitted)) > 1:
             predicted[fold] = _head(features[~fold], fitted, pixels.weights[~fold])(features[fold])
             judged |= fold
-    if not judged.any():
-        raise MetricError("whole_labels: only one image shows the structure, so no fold is left; label another one")
+    if not pixels.labels[judged].any():
+        raise MetricError(
+            "whole_labels: a head is fitted where two classes are and judged in other images that show the structure; "
+            "label another image"
+        )
     return pixels.only(judged).dice(predicted[judged])
 
 
@@ -151,15 +154,8 @@ def _head(
     classes = classes.astype(np.int64)
     centre = features.mean(axis=0, dtype=np.float64)
     shifted = (features - centre).astype(np.float64)
-    indicator = one_hot(codes, len(classes))
-    mass = indicator.T @ weights
-    means = (indicator.T @ (shifted * weights[:, None])) / mass[:, None]
-    within = shifted - means[codes]
-    covariance = within.T @ (within * weights[:, None]) / mass.sum()
-    variance = float(np.mean(weights @ shifted**2)) / mass.sum()
-    covariance[np.diag_indices_from(covariance)] += _RIDGE * variance if variance > 0 else 1.0
-    slopes = cho_solve(cho_factor(covariance), means.T)
-    offsets = np.log(mass / mass.sum()) - 0.5 * np.einsum("kd,dk->k", means, slopes)
+    variance = float(np.mean(weights @ shifted**2)) / weights.sum()
+    slopes, offsets = ClassMoments.of(shifted, codes, len(classes), weights).discriminant(_RIDGE * variance or 1.0)
     binary = len(classes) == 2
     if binary:
         slope = slopes[:, 1] - slopes[:, 0]

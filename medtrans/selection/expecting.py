@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Literal
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def _reason(feature: str, lacking: Sequence[Missing]) -> str:
 
 
 def expecting(
-    expectation: Expectation | None,
+    expectation: Expectation | Literal["shipped"] | None,
     target: Task,
     metrics: Sequence[Metric],
     sampler: SamplerSettings,
@@ -78,16 +79,16 @@ def expecting(
 ) -> Expecting | None:
     """What it takes to tell the expected accuracy beside these metrics on pixels of this sampler.
 
-    None: there is no fit, neither given nor, for images of the target's kind, shipped.
+    None: no fit is asked for, or none comes with medtrans for images of the target's kind.
 
     Raises:
         ConfigError: the fit is about other images, or needs a metric that this medtrans does not have.
         SamplingError: no pixels can be drawn.
     """
     photographs = target.kind == "photograph"
-    if expectation is None:
+    if expectation == "shipped":
         expectation = None if target.kind == "image" else shipped_expectation(photographs=photographs)
-    elif expectation.photographs != photographs:
+    elif expectation is not None and expectation.photographs != photographs:
         theirs, ours = ("photographs", "scans") if expectation.photographs else ("scans", "photographs")
         raise ConfigError(f"expectation: was fitted on {theirs}, which says nothing about {ours}; give a fit on {ours}")
     if expectation is None:

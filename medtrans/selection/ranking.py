@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ def rank_sources(
     device: Device = "auto",
     progress: Progress | None = None,
     evidence: Sequence[Evidence] | None = None,
-    expectation: Expectation | None = None,
+    expectation: Expectation | Literal["shipped"] | None = "shipped",
     relations: Relations = RELATIONS,
 ) -> Ranking:
     """Rank sources for a target by transferability metrics on sampled pixels.
@@ -69,7 +69,8 @@ def rank_sources(
         evidence: what studies found; the ranking tells it beside its answer, and is not changed by it. None: what
             comes with medtrans on scans, or on photographs.
         expectation: a fit of the expected accuracy (``read_expectation``), which the ranking tells beside the scores,
-            with an interval; the metrics that it needs are computed along. None: what comes with medtrans.
+            with an interval; the metrics that it needs are computed along. ``"shipped"``: what comes with medtrans;
+            None: left out.
         relations: of structures, for what an expectation knows by names.
 
     Raises:

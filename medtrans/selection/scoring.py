@@ -16,7 +16,7 @@ from medtrans.errors import BundleError, MedtransError, MedtransWarning
 from medtrans.features import extract_features
 from medtrans.metrics.registry import ARRAY_NAMES, Metric
 from medtrans.networks import size_divisor
-from medtrans.sampling import WHOLE_PIXELS, PixelSample, WholeImages, whole_images
+from medtrans.sampling import PixelSample, WholeImages, whole_images
 from medtrans.selection.results import Missing
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source
@@ -57,13 +57,11 @@ class LookedAt:
         return [self.sample] if self.whole is None else [self.sample, self.whole]
 
 
-def look_at(
-    target: Task, sample: PixelSample, metrics: Sequence[Metric], seed: int, *, n_pixels: int = WHOLE_PIXELS
-) -> LookedAt:
+def look_at(target: Task, sample: PixelSample, metrics: Sequence[Metric], seed: int) -> LookedAt:
     """The sampled pixels, and the whole images where one of the metrics needs them; ``seed`` draws from large ones."""
     if not any(metric.looks_at_whole_images for metric in metrics):
         return LookedAt(sample)
-    return LookedAt(sample, whole_images(target.cases, rng=np.random.default_rng(seed), n_pixels=n_pixels))
+    return LookedAt(sample, whole_images(target.cases, rng=np.random.default_rng(seed)))
 
 
 def score_source(

@@ -49,6 +49,13 @@ def test_a_study_is_fitted_and_a_ranking_tells_it(studied, scans, pool, tmp_path
     assert ">Expected Dice<" in (tmp_path / "ranked" / "ranking.html").read_text()
 
 
+def test_null_leaves_the_expected_accuracy_out(scans, pool, tmp_path):
+    settings = rank_settings(scans, pool, tmp_path / "ranked", metrics=["h_score"], expectation=None)
+    assert run("rank", write(tmp_path / "rank.yaml", settings)) == 0
+    assert json.loads((tmp_path / "ranked" / "ranking.json").read_text())["expected"] == {}
+    assert ">Expected Dice<" not in (tmp_path / "ranked" / "ranking.html").read_text()
+
+
 def test_the_report_of_a_study_judges_its_own_fit(studied):
     rows = (studied / "out" / "agreement.csv").read_text().splitlines()
     assert sum("expected_accuracy" in row for row in rows) == 3

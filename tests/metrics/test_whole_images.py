@@ -98,8 +98,9 @@ def test_constant_features_are_no_error() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"images": [0, 0, 0, 0], "subjects": [0, 0, 0, 0]}, "whole_labels: only one image shows the structure"),
-        ({"labels": [1, 1, 1, 1]}, "whole_labels: only one image shows the structure|no fold"),
+        ({"images": [0, 0, 0, 0], "subjects": [0, 0, 0, 0]}, "whole_labels: a head is fitted where"),
+        ({"labels": [1, 1, 1, 1]}, "whole_labels: a head is fitted where two classes are"),
+        ({"labels": [0, 1, 0, 0]}, "label another image"),  # nothing to judge on in the other
         ({"labels": [0, 0, 0, 0]}, "whole_labels: all are 0, the background"),
         ({"labels": [0, 1, 0]}, "whole_labels: expected 4 labels"),
         ({"labels": [0, -1, 0, 1]}, "whole_labels: holds negative values"),

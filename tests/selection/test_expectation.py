@@ -123,6 +123,13 @@ def test_a_ranking_computes_along_what_a_fit_needs_and_shows_what_was_asked_for(
     assert ranking.order() == ranked(pool, None).order()
 
 
+def test_a_ranking_without_expected_accuracies_computes_what_is_asked_for_alone(pool):
+    ranking = ranked(pool, None)
+    assert ranking.expectation is None and not ranking.expected
+    assert set(ranking.provenance.seconds) >= {"h_score"} and "probe_dice" not in ranking.provenance.seconds
+    assert ranked(pool, "shipped").expectation == shipped_expectation(photographs=False)
+
+
 def test_a_source_without_an_estimate_has_the_reason(pool):
     ranking = ranked(pool, expectation())
     reasons = {lack.source: lack.reason for lack in ranking.missing if lack.metric == "expected Dice"}

@@ -96,7 +96,7 @@ def train_head(source: Source, task: Task, *, training: TrainingSettings, device
 
 
 @limited_threads()
-def train_untrained_head(
+def head_on_random_weights(
     task: Task, definition: Mapping[str, Any], training: TrainingSettings, *, device: str = "auto"
 ) -> nn.Module:
     """A network with random weights, of which the last layer alone is trained: what features that learnt nothing give.

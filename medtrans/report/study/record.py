@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import yaml
 
 from medtrans.report.panels import NONE, Cell, Head, Row, Table, interval, name_cell, number_cell, text_head
 from medtrans.report.study.text import MODE_NAMES, count
+from medtrans.studies.engine.judged import shown_person
 from medtrans.studies.findings.results import Results
 
 _DOES = {  # what a piece of each kind does, in the order of the work
@@ -56,24 +56,15 @@ def people_table(results: Results) -> Table:
     groups: dict[tuple[str, str], list[str]] = {}
     for target in results.targets:
         if target in who["people"]:
-            labelled, judged = (", ".join(map(_shown, who[name].get(target, ()))) for name in ("labelled", "people"))
+            labelled, judged = (
+                ", ".join(map(shown_person, who[name].get(target, ()))) for name in ("labelled", "people")
+            )
             groups.setdefault((labelled or NONE, judged), []).append(target)
     rows = [
         Row([name_cell(", ".join(targets)), name_cell(labelled), name_cell(judged)])
         for (labelled, judged), targets in groups.items()
     ]
     return Table([text_head("Targets"), text_head("Labelled"), text_head("Judged on")], rows)
-
-
-def _shown(person: str) -> str:
-    """A subject with the folder of its data set, without the way there.
-
-    >>> _shown("folder:/data/site-a:sub-01")
-    'site-a/sub-01'
-    """
-    _, _, rest = person.partition(":")
-    root, _, subject = rest.rpartition(":")
-    return f"{PurePath(root).name}/{subject}" if root else person
 
 
 def _against(truth: pd.Series, baseline: float) -> list[Cell]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from medtrans.config import DataSettings, StudyJob
 from medtrans.data import case_subjects
@@ -29,6 +29,16 @@ def person(data: DataSettings, subject: str) -> str:
     'folder:/data/site-a:sub-01'
     """
     return f"{data.format}:{data.root.resolve()}:{subject}"
+
+
+def shown_person(who: str) -> str:
+    """A `person` in a table: the subject with the folder of its data set, without the way there.
+
+    >>> shown_person("folder:/data/site-a:sub-01")
+    'site-a/sub-01'
+    """
+    root, _, subject = who.partition(":")[2].rpartition(":")
+    return f"{PurePath(root).name}/{subject}" if root else who
 
 
 def judged_people(job: StudyJob) -> dict[str, frozenset[str]]:

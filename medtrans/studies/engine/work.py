@@ -18,12 +18,12 @@ from medtrans.learning import (
     definition_for,
     fine_tune,
     fuse_heads,
+    head_on_random_weights,
     largest_output,
     predict_outputs,
     train_head,
     train_network,
     train_source,
-    train_untrained_head,
     training_accuracy,
     with_head,
 )
@@ -201,7 +201,7 @@ def _trained_network(job: StudyJob, piece: Piece, task: Task, clock: Stopwatch) 
     if piece.mode == UNTRAINED:
         definition = definition_for(task, job.network)
         with clock("training"):
-            return train_untrained_head(task, definition, training, device=job.device), size_divisor(definition)
+            return head_on_random_weights(task, definition, training, device=job.device), size_divisor(definition)
     source = _source(job, piece.sources[0])
     with clock("training"):
         if not (job.transfer.head_first and job.transfer.full):

@@ -20,9 +20,9 @@ from medtrans.learning import (
     definition_for,
     fine_tune,
     fuse_heads,
+    head_on_random_weights,
     segmentation_accuracy,
     train_network,
-    train_untrained_head,
     training_accuracy,
 )
 from medtrans.networks import build_network
@@ -422,7 +422,7 @@ def test_a_head_on_random_weights_is_trained_alone(root: Path) -> None:
     assert piece in plan(job)[1]
     task, training = labelled_task(job, TARGET), job.transfer.head.model_copy(update={"seed": 1})
     definition = definition_for(task, job.network)
-    network = train_untrained_head(task, definition, training, device="cpu")
+    network = head_on_random_weights(task, definition, training, device="cpu")
     assert rows(job, piece)["transfers"] == [(TARGET, "", "untrained", 1, *judged(job, network))]
     before, after = build_network(definition, seed=1).state_dict(), network.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
