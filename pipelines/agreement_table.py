@@ -26,6 +26,7 @@ COLUMNS = {
     "footrule": "footrule",
     "regret": "regret",
     "gain_first": "gain of first pick",
+    "pick_ahead": "pick above baseline",
     "share_of_ceiling": "share of ceiling",
 }
 

@@ -33,31 +33,30 @@ def main() -> None:
 
 
 def evidence(findings: Findings, mode: str, sampler: str) -> pd.DataFrame:
-    """Spearman, what it is above the best baseline, regret and gain of the first pick, each with its interval."""
+    """Spearman, regret and gain of the first pick, and what is above the best baseline, each with its interval."""
     rows = findings.summaries
     rows = rows[(rows["mode"] == mode) & (rows["filter"] == NO_FILTER) & rows["sampler"].isin([sampler, ""])]
     by_name = rows.set_index("metric")
     others = by_name.drop(index=[*OURS, *BASELINES], errors="ignore")["spearman"].dropna()
     best = [str(others.idxmax())] if len(others) else []
     names = [name for name in (*OURS, *best, *BASELINES) if name in by_name.index]
-    columns = {"spearman": "Spearman", "ahead": "above baseline", "regret": "regret", "gain_first": "gain"}
+    columns = {
+        "spearman": "Spearman",
+        "ahead": "above baseline",
+        "regret": "regret",
+        "gain_first": "gain",
+        "pick_ahead": "pick above baseline",
+    }
     shown = {
-        title: [
-            str(Interval(*(by_name.loc[name, f"{column}{end}"] for end in ("", "_low", "_high")))) for name in names
-        ]
+        title: [str(Interval(*(by_name.loc[name, f"{column}{end}"] for end in ENDS))) for name in names]
         for column, title in columns.items()
     }
     table = pd.DataFrame(shown, index=pd.Index(names, name="way to choose")).replace("nan", "-")
     ceiling = findings.ceiling(mode)
-    told = [f"{ceiling['ceiling']:.3f} (seeds), {ceiling['between_draws']:.3f} (draws)", "-", "0", "-"]
-    told[3] = f"{ceiling['gain_of_best']:.3f}"
+    told = [f"{ceiling['ceiling']:.3f} (seeds), {ceiling['between_draws']:.3f} (draws)", "-", "0"]
+    told += [f"{ceiling['gain_of_best']:.3f}", "-"]
     table.loc["ceiling"] = told
     return table
-
-
-def _shown(way: pd.Series, column: str) -> str:
-    """A number with its interval."""
-    return str(Interval(*(way[f"{column}{end}"] for end in ENDS)))
 
 
 if __name__ == "__main__":

@@ -135,10 +135,19 @@ def _gain(evidence: Evidence, finding: Finding, ranking: Ranking) -> str:
         gain, why = f"{gain} [{low:.3f}, {high:.3f}]", ""
     gave = f"gave {gain} {word} {MEASURE_NAMES[evidence.measure]} than a random pick{why}."
     told = f"n the study {evidence.study} ({', '.join(about)}), the first pick by {finding.metric} {gave}"
-    if finding.baseline is not None and not finding.is_useful:
-        told += f" There it is not shown to rank better than {_BASELINES.get(finding.baseline, finding.baseline)}."
+    told += _unproven(finding)
     unclear = finding.interval and finding.interval[0] <= 0 <= finding.interval[1]
     return f"Too close to call: i{told}" if unclear else f"I{told}"
+
+
+def _unproven(finding: Finding) -> str:
+    """In what the metric is not shown to be better than cheap ways to choose; empty where it is in both."""
+    claims = [
+        ("rank better than", finding.baseline, finding.is_useful),
+        ("pick better than", finding.pick_baseline, finding.picks_better),
+    ]
+    unproven = [f"{what} {_BASELINES.get(rival, rival)}" for what, rival, shown in claims if rival and not shown]
+    return f" There it is not shown to {' or '.join(unproven)}." if unproven else ""
 
 
 def _certainty(ranking: Ranking) -> str:

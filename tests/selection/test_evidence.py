@@ -112,6 +112,23 @@ def test_what_is_shipped_on_scans_rests_on_one_person_and_on_six():
     assert "gave 0.095 more Dice than a random pick (no interval: all is judged on one person)." in told
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"ahead_low": 0.1, "pick_ahead_low": 0.01}, ""),
+        ({"ahead_low": 0.1, "pick_ahead_low": -0.01}, "pick better than the rule by names"),
+        ({"ahead_low": None, "pick_ahead_low": 0.01}, "rank better than a static order of the sources"),
+        (
+            {"ahead_low": 0.0, "pick_ahead_low": 0.0},
+            "rank better than a static order of the sources or pick better than the rule by names",
+        ),
+    ],
+)
+def test_what_is_not_shown_to_beat_a_cheap_way_is_said(changes, said):
+    told = stakes(ranking(evidence(finding(baseline="static order", pick_baseline="names", **changes))))
+    assert told.endswith(f" There it is not shown to {said}." if said else "than a random pick.")
+
+
 def test_both_modes_are_told():
     told = stakes(ranking(evidence(finding(), finding(mode="full"))))
     assert told.count("In the study") == 2

@@ -27,6 +27,7 @@ from medtrans.report.study.text import Findings, count
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.baselines import BASELINES
 from medtrans.studies.findings.ceiling import FAILED, FEWEST
+from medtrans.studies.findings.compare import LEADS
 from medtrans.studies.findings.results import Results
 
 TOPS = {"footrule": "all", **{f"footrule_{k}": f"Top {k}" for k in range(1, 5)}}
@@ -61,6 +62,7 @@ _MEASURES = (
     _Measure("regret", "regret ↓", "{} of the best source minus that of the first pick", _FIRST, 3, False),
     _Measure("share_of_best", "of best ↑", "{} of the first pick over that of the best source", _FIRST, share=True),
     _Measure("gain_first", "gain ↑", "{} of the first pick minus the mean, which a random pick gives", _FIRST, 3),
+    _Measure("pick_ahead", "above baseline", "{} of the first pick minus that of the best baseline's", _FIRST, 3),
 )
 _CEILINGS = {"spearman": "ceiling", "gain_first": "gain_of_best"}  # what can be reached, in `ceiling_table`
 
@@ -89,7 +91,7 @@ def _measure_cell(way: pd.Series, measure: _Measure) -> Cell:
     if measure.share:
         ends = f"{number(100 * low, 0)}…{percent(high)}" if not np.isnan(low) else ""
         return Cell(percent(value), None if np.isnan(value) else float(value), ends)
-    signed = measure.column in ("gain_first", "ahead")
+    signed = measure.column in ("gain_first", *LEADS)
     return number_cell(value, measure.places, signed=signed, small=interval(low, high, measure.places))
 
 

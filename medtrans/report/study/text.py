@@ -12,7 +12,7 @@ from medtrans.report.panels import interval, number, percent
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.baselines import BASELINES
 from medtrans.studies.findings.ceiling import FAILED, FEWEST, NOISE
-from medtrans.studies.findings.people import NO_REPLICATES, People, Replicates
+from medtrans.studies.findings.people import ENDS, NO_REPLICATES, People, Replicates
 from medtrans.studies.findings.results import Results
 
 MODE_NAMES = {"head": "head retrained", "full": "all layers fine-tuned"}
@@ -66,6 +66,7 @@ def answer(results: Results, findings: Findings, mode: str) -> str:
         f"{_capital(_WITH[mode])}, {way(results, best)} ranks best: {_spearman(best)}{_of_ceiling(best, findings)}.",
         _no_interval(best),
         _useful(best),
+        _better_pick(best, results.measure_name),
         _rivals(results, findings, best),
         _gain(best, findings.ceiling(mode), results.measure_name),
         _noise(findings.repeatabilities[findings.repeatabilities["mode"] == mode], results.measure_name),
@@ -116,7 +117,7 @@ def _no_interval(best: pd.Series) -> str:
 
 def _useful(best: pd.Series) -> str:
     """Whether it beats what needs no label and no run."""
-    ahead, low, high = (best[f"ahead{end}"] for end in ("", "_low", "_high"))
+    ahead, low, high = (best[f"ahead{end}"] for end in ENDS)
     if np.isnan(ahead):
         return ""
     rival = f"the best baseline that needs no label and no run, {best['baseline']}"
@@ -127,6 +128,19 @@ def _useful(best: pd.Series) -> str:
     if low > 0:
         return f"It is useful: {size} {rival}."
     return f"It is not shown to be useful: {size} {rival}."
+
+
+def _better_pick(best: pd.Series, measure: str) -> str:
+    """Whether the first pick gives more than a cheap one."""
+    ahead, low, high = (best[f"pick_ahead{end}"] for end in ENDS)
+    if np.isnan(ahead):
+        return ""
+    ends = interval(low, high, 3)
+    more = f"{number(abs(ahead), 3)} {measure} {'more' if ahead >= 0 else 'less'} than that of {best['pick_baseline']}"
+    if np.isnan(low):
+        return f"Its first pick gives {more}; whether that is more than chance cannot be said."
+    doubt = "" if low > 0 or high < 0 else ", which may be chance"
+    return f"Its first pick gives {more} [{ends}]{doubt}."
 
 
 def _rivals(results: Results, findings: Findings, best: pd.Series) -> str:

@@ -49,6 +49,9 @@ class Finding(Settings):
         baseline: the best of the study's baselines that need no label and no run of a model; None: not compared.
         ahead: mean over targets of the Spearman correlation with the truth minus that of the baseline; None likewise.
         ahead_low, ahead_high: its 95 % interval; None: it has none.
+        pick_baseline: of these baselines, the one whose first pick gives most; None: not compared.
+        pick_ahead: accuracy of the first pick minus that of this baseline's, mean over targets; None likewise.
+        pick_ahead_low, pick_ahead_high: its 95 % interval; None: it has none.
         share_above_mean: of the targets, those on which the first pick was better than the mean.
         regret: accuracy of the best source minus that of the first pick, mean over targets.
         note: in what the metric was another one there than it is now; empty where it was not.
@@ -68,6 +71,10 @@ class Finding(Settings):
     ahead: Annotated[float, Field(ge=-2, le=2)] | None = None
     ahead_low: float | None = None
     ahead_high: float | None = None
+    pick_baseline: Name | None = None
+    pick_ahead: Gain | None = None
+    pick_ahead_low: float | None = None
+    pick_ahead_high: float | None = None
     share_above_mean: Share
     regret: Share
     note: Annotated[str, Field(max_length=255), AfterValidator(_printable)] = ""
@@ -90,6 +97,11 @@ class Finding(Settings):
     def is_useful(self) -> bool:
         """Whether the metric is shown to rank better than what needs no label and no run: the interval excludes 0."""
         return self.ahead_low is not None and self.ahead_low > 0
+
+    @property
+    def picks_better(self) -> bool:
+        """Whether its first picks are shown to give more than those of what needs no label and no run."""
+        return self.pick_ahead_low is not None and self.pick_ahead_low > 0
 
     @property
     def _why_none(self) -> str:

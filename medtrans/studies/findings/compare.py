@@ -60,6 +60,12 @@ MEASURES: Mapping[str, Measure] = {
 EXPECTED = "expected_accuracy"
 """What the ranking by expected accuracy is called among the metrics."""
 
+LEADS: Mapping[str, str] = {"ahead": "spearman", "pick_ahead": "gain_first"}
+"""Columns that say how far a way is above the baseline that is best by a measure, and that measure."""
+
+Best = Mapping[str, Mapping[str, str]]
+"""By column of `LEADS` and mode, a baseline."""
+
 ONE_SEED = "spearman_one_seed"
 _KEYS = ["mode", "sampler", "metric", "filter"]
 
@@ -164,9 +170,10 @@ def summary(
 
     Every measure of `agreement_table` has three columns: the mean, and its 95 % interval over targets, or over people
     where targets share them, with ``_low`` and ``_high``, NaN for the reason in ``no_interval``. ``share_of_ceiling``
-    has them too, and ``ahead``: by how much the mean Spearman correlation exceeds that of ``baseline``, the best of
-    those that need no label and no run (NaN for these themselves). n_targets counts the targets with an agreement,
-    n_without those without, for the reasons in ``note``.
+    has them too, and so have ``ahead``, by how much the mean Spearman correlation exceeds that of ``baseline``, the
+    best of those that need no label and no run, and ``pick_ahead``, by how much more the first pick gives than that of
+    ``pick_baseline`` (NaN for baselines themselves). n_targets counts the targets with an agreement, n_without those
+    without, for the reasons in ``note``.
 
     Args:
         agreements: `agreement_table`.
@@ -184,33 +191,41 @@ def summary(
         row: dict[str, Any] = {**keys, "n_targets": len(judged), "n_without": len(group) - len(judged)}
         for name in [*MEASURES, ONE_SEED]:
             row |= with_ends(name, people.interval(judged, [name], replicates=others))
-        row |= with_ends("ahead", people.interval(judged, ["ahead"], replicates=others))
+        for lead in LEADS:
+            row |= with_ends(lead, people.interval(judged, [lead], replicates=others))
         truths = truth_without.where({"mode": keys["mode"]})
         row |= with_ends("share_of_ceiling", share_of_ceiling(judged, repeatabilities, people, others, truths))
-        row["baseline"] = best.get(str(keys["mode"]), "")
+        row["baseline"] = best["ahead"].get(str(keys["mode"]), "")
+        row["pick_baseline"] = best["pick_ahead"].get(str(keys["mode"]), "")
         row["no_interval"] = people.why_no_interval(judged["target"].tolist(), others)
         row["note"] = "; ".join(sorted(set(group["note"]) - {""}))
         rows.append(row)
-    columns = [f"{name}{end}" for name in [*MEASURES, ONE_SEED, "ahead", "share_of_ceiling"] for end in ENDS]
-    columns = [*_KEYS, "n_targets", "n_without", *columns, "baseline", "no_interval", "note"]
+    columns = [f"{name}{end}" for name in [*MEASURES, ONE_SEED, *LEADS, "share_of_ceiling"] for end in ENDS]
+    columns = [*_KEYS, "n_targets", "n_without", *columns, "baseline", "pick_baseline", "no_interval", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def best_baselines(agreements: pd.DataFrame) -> dict[str, str]:
-    """By mode, the baseline with the highest mean Spearman correlation."""
+def best_baselines(agreements: pd.DataFrame) -> Best:
+    """The baselines with the highest mean Spearman correlation, and those whose first picks gain most."""
     rows = agreements[agreements["metric"].isin(BASELINES)]
-    means = rows.groupby(["mode", "metric"], sort=False)["spearman"].mean().dropna().reset_index()
-    best = means.sort_values("spearman", kind="stable").groupby("mode").last()
-    return {str(mode): str(metric) for mode, metric in best["metric"].items()}
+    found = {}
+    for lead, measure in LEADS.items():
+        means = rows.groupby(["mode", "metric"], sort=False)[measure].mean().dropna().reset_index()
+        best = means.sort_values(measure, kind="stable").groupby("mode").last()
+        found[lead] = {str(mode): str(metric) for mode, metric in best["metric"].items()}
+    return found
 
 
-def with_ahead(agreements: pd.DataFrame, best: Mapping[str, str]) -> pd.DataFrame:
-    """With the column ``ahead``: Spearman correlation minus that of the mode's best baseline on the same target."""
-    rows = agreements[agreements["metric"] == agreements["mode"].map(best)]
-    baseline = rows.set_index(["mode", "target"])["spearman"]
-    theirs = baseline.reindex(pd.MultiIndex.from_frame(agreements[["mode", "target"]])).to_numpy(float)
-    ahead = (agreements["spearman"] - theirs).mask(agreements["metric"].isin(BASELINES))
-    return agreements.assign(ahead=ahead)
+def with_ahead(agreements: pd.DataFrame, best: Best) -> pd.DataFrame:
+    """With the columns of `LEADS`: the measure minus that of the mode's best baseline on the same target."""
+    where = pd.MultiIndex.from_frame(agreements[["mode", "target"]])
+    is_baseline = agreements["metric"].isin(BASELINES)
+    leads = {}
+    for lead, measure in LEADS.items():
+        rows = agreements[agreements["metric"] == agreements["mode"].map(best[lead])]
+        theirs = rows.set_index(["mode", "target"])[measure].reindex(where).to_numpy(float)
+        leads[lead] = (agreements[measure] - theirs).mask(is_baseline)
+    return agreements.assign(**leads)
 
 
 def share_of_ceiling(

@@ -12,8 +12,8 @@ import pandas as pd
 from medtrans.selection.evidence import Evidence, Finding
 from medtrans.studies.engine.pieces import NO_FILTER
 from medtrans.studies.findings.ceiling import FEWEST
-from medtrans.studies.findings.compare import agreement_table, best_baselines, with_ahead
-from medtrans.studies.findings.people import People, Replicates
+from medtrans.studies.findings.compare import Best, agreement_table, best_baselines, with_ahead
+from medtrans.studies.findings.people import People, Replicates, with_ends
 from medtrans.tasks import TaskName, n_tasks
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def evidence(results: Results, agreements: pd.DataFrame | None = None, without: 
         if n_tasks(group["target"]) >= FEWEST:
             keys = {"mode": mode, "metric": metric, "filter": filter_name, "note": ""}
             others = without.where({**keys, "sampler": group["sampler"].iloc[0]})
-            found = _gain(group, results.people, others) | _ahead(group, best[str(mode)], results.people, others)
+            found = _gain(group, results.people, others) | _ahead(group, best, results.people, others)
             filters = None if filter_name == NO_FILTER else job.filters[str(filter_name)]
             findings.append(Finding(metric=metric, mode=mode, filters=filters, **found))
     return Evidence(
@@ -76,13 +76,15 @@ def _gain(judged: pd.DataFrame, people: People, without: Replicates) -> dict[str
     }
 
 
-def _ahead(judged: pd.DataFrame, baseline: str, people: People, without: Replicates) -> dict[str, Any]:
-    """How far the metric is above the best baseline, nothing for a baseline itself."""
-    if judged["ahead"].isna().all():
-        return {}
-    found = people.interval(judged, ["ahead"], replicates=without)
-    ends = (found.estimate, found.low, found.high)
-    return {"baseline": baseline, **dict(zip(("ahead", "ahead_low", "ahead_high"), map(_known, ends), strict=True))}
+def _ahead(judged: pd.DataFrame, best: Best, people: People, without: Replicates) -> dict[str, Any]:
+    """How far the metric and its first pick are above those of the best baselines, nothing for a baseline itself."""
+    mode, told = str(judged["mode"].iloc[0]), dict[str, Any]()
+    for lead, baselines in best.items():
+        if judged[lead].notna().any():
+            found = people.interval(judged, [lead], replicates=without)
+            told[lead.replace("ahead", "baseline")] = baselines[mode]
+            told |= {name: _known(end) for name, end in with_ends(lead, found).items()}
+    return told
 
 
 def _known(end: float) -> float | None:

@@ -73,13 +73,14 @@ def test_the_static_order_takes_other_people_where_it_can(results) -> None:
 def test_how_far_a_metric_is_above_the_best_baseline(results) -> None:
     agreements = agreement_table(results)
     best = best_baselines(agreements)
-    assert set(best) == {"head", "full"}
+    assert set(best) == {"ahead", "pick_ahead"} and set(best["ahead"]) == {"head", "full"}
     rows = with_ahead(agreements, best).set_index(["mode", "metric", "filter", "target"])
     mine = rows.loc[("head", "otce_sim", "none", "b/T1/WM")]
-    theirs = rows.loc[("head", best["head"], "none", "b/T1/WM")]
-    assert mine["ahead"] == pytest.approx(mine["spearman"] - theirs["spearman"])
-    assert np.isnan(theirs["ahead"])
-    assert set(summary_table(results)["baseline"]) == set(best.values())
+    for lead, baseline, measure in (("ahead", "baseline", "spearman"), ("pick_ahead", "pick_baseline", "gain_first")):
+        theirs = rows.loc[("head", best[lead]["head"], "none", "b/T1/WM")]
+        assert mine[lead] == pytest.approx(mine[measure] - theirs[measure])
+        assert np.isnan(theirs[lead])
+        assert set(summary_table(results)[baseline]) == set(best[lead].values())
 
 
 def test_without_a_person_their_targets_and_their_share_of_the_others_are_gone(results) -> None:
