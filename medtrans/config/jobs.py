@@ -53,7 +53,7 @@ class RankJob(Settings):
     data: DataSettings
     output: AnyPath
     preprocessing: PreprocessingSettings = PreprocessingSettings()
-    metrics: Metrics = ("probe_dice", "h_score")
+    metrics: Metrics = ("head_dice", "h_score")
     sampler: SamplerSettings = SamplerSettings()
     filters: FilterSettings | None = FilterSettings()
     exclude: tuple[str, ...] = ()  # names of sources to leave out

@@ -15,6 +15,7 @@ from medtrans.metrics.maximal_h_score import maximal_h_score_ace, maximal_h_scor
 from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.neighbours import grtd, knn, lbtc, topote
 from medtrans.metrics.registry import METRICS, Metric, available, get_metric
+from medtrans.metrics.trained_head import head_dice
 from medtrans.metrics.transported_labels import OTCE, jc_otce, learn_otce_coefficients, otce, otce_sim
 from medtrans.metrics.whole_images import probe_dice, whole_zero_shot_dice
 
@@ -29,6 +30,7 @@ __all__ = [
     "get_metric",
     "grtd",
     "h_score",
+    "head_dice",
     "jc_otce",
     "knn",
     "lbtc",

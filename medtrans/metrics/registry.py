@@ -17,6 +17,7 @@ from medtrans.metrics.log_evidence import logme
 from medtrans.metrics.metric import ARRAY_NAMES, Metric, Option
 from medtrans.metrics.mixture_leep import nleep
 from medtrans.metrics.neighbours import grtd, knn, lbtc
+from medtrans.metrics.trained_head import check_descent, head_dice
 from medtrans.metrics.transported_labels import check_joint_settings, jc_otce, otce_sim
 from medtrans.metrics.whole_images import probe_dice, whole_zero_shot_dice
 from medtrans.plugins import with_plugins
@@ -172,6 +173,15 @@ METRICS: dict[str, Metric] = {
             cost="U D^2",
             reference="medtrans",
             summary="Dice on whole labelled images of a linear head, fitted on other cases",
+        ),
+        Metric(
+            "head_dice",
+            head_dice,
+            range="0 to 1",
+            cost="U D + steps D",
+            reference="baseline",
+            summary="Dice on whole labelled images of a linear head trained by descent, on other cases",
+            check=check_descent,
         ),
         Metric(
             "otce_sim",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.errors import MetricError
 from medtrans.metrics.arrays import Floats, as_array, as_features, as_labels, of_unit_size
+from medtrans.metrics.held_out import Classify, WholePixels, held_out_dice
 from medtrans.metrics.linear_discriminant import ClassMoments
 
 _RIDGE = 1e-4  # of the mean variance, so that constant and dependent features do no harm
@@ -41,7 +40,7 @@ def whole_zero_shot_dice(
     """
     predicted = np.atleast_1d(as_array(whole_predictions, "whole_predictions")).ravel()
     as_labels(predicted, len(predicted), "whole_predictions")
-    pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(predicted))
+    pixels = WholePixels.of(whole_labels, whole_subjects, whole_weights, len(predicted))
     return pixels.dice(predicted)
 
 
@@ -82,73 +81,15 @@ def probe_dice(
             and judged; every pixel is background, arrays of different length, NaN.
     """
     features, _ = of_unit_size(as_features(whole_features, "whole_features"))
-    pixels = _Pixels.of(whole_labels, whole_subjects, whole_weights, len(features))
-    predicted = np.zeros(len(features), dtype=np.int64)
-    judged = np.zeros(len(features), dtype=bool)
-    for fold in _folds(pixels.subjects, as_labels(whole_images, len(features), "whole_images")[0]):
-        fitted = pixels.labels[~fold]
-        if len(np.unique(fitted)) > 1:
-            predicted[fold] = _head(features[~fold], fitted, pixels.weights[~fold])(features[fold])
-            judged |= fold
-    if not pixels.labels[judged].any():
-        raise MetricError(
-            "whole_labels: a head is fitted where two classes are and judged in other images that show the structure; "
-            "label another image"
-        )
-    return pixels.only(judged).dice(predicted[judged])
+    pixels = WholePixels.of(whole_labels, whole_subjects, whole_weights, len(features))
+
+    def fit(chosen: NDArray[np.bool_]) -> Classify:
+        return _head(features[chosen], pixels.labels[chosen], pixels.weights[chosen])
+
+    return held_out_dice(features, pixels, whole_images, fit)
 
 
-class _Pixels:
-    """Labels, subjects and weights of pixels, checked."""
-
-    def __init__(
-        self, labels: NDArray[np.int64], subjects: NDArray[np.int64], weights: NDArray[np.float64], n_classes: int
-    ) -> None:
-        self.labels, self.subjects, self.weights, self.n_classes = labels, subjects, weights, n_classes
-
-    @classmethod
-    def of(cls, labels: Any, subjects: Any, weights: Any, n_pixels: int) -> _Pixels:
-        """Raises MetricError for arrays that do not fit, and where every pixel is background."""
-        as_labels(labels, n_pixels, "whole_labels")
-        found = as_array(labels, "whole_labels").ravel().astype(np.int64)
-        if found.min() < 0:
-            raise MetricError("whole_labels: holds negative values; classes are 0, the background, and above")
-        if not found.any():
-            raise MetricError("whole_labels: all are 0, the background; label images that show the structure")
-        persons = as_labels(subjects, n_pixels, "whole_subjects")[0]
-        weight = np.ones(n_pixels) if weights is None else as_array(weights, "whole_weights").astype(np.float64).ravel()
-        if len(weight) != n_pixels or not (np.isfinite(weight).all() and (weight > 0).all()):
-            raise MetricError(f"whole_weights: give {n_pixels} positive numbers, one per pixel")
-        return cls(found, persons, weight, int(found.max()) + 1)
-
-    def only(self, chosen: NDArray[np.bool_]) -> _Pixels:
-        """Some of them."""
-        return _Pixels(self.labels[chosen], self.subjects[chosen], self.weights[chosen], self.n_classes)
-
-    def dice(self, predicted: NDArray[np.int64]) -> float:
-        """Mean over subjects and the classes each has, but 0."""
-        found = []
-        for subject in np.unique(self.subjects):
-            of = self.subjects == subject
-            labels, guesses, weights = self.labels[of], predicted[of], self.weights[of]
-            labelled = np.bincount(labels, weights, self.n_classes)[1:]
-            guessed = np.bincount(guesses.clip(0, self.n_classes), weights, self.n_classes + 1)[1 : self.n_classes]
-            right = np.bincount(labels[labels == guesses], weights[labels == guesses], self.n_classes)[1:]
-            has = labelled > 0
-            found += list(2 * right[has] / (labelled + guessed)[has])
-        return float(np.mean(found))
-
-
-def _folds(subjects: NDArray[np.int64], images: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
-    """Which pixels are judged on, fold by fold: a subject's; of one subject, every other image's; none of one image."""
-    parts = subjects if len(np.unique(subjects)) > 1 else np.unique(images, return_inverse=True)[1] % 2
-    names = np.unique(parts)
-    return (parts == name for name in (names if len(names) > 1 else ()))
-
-
-def _head(
-    features: Floats, labels: NDArray[np.int64], weights: NDArray[np.float64]
-) -> Callable[[Floats], NDArray[np.int64]]:
+def _head(features: Floats, labels: NDArray[np.int64], weights: NDArray[np.float64]) -> Classify:
     """The linear discriminant of some pixels, as a function from features to classes."""
     classes, codes = np.unique(labels, return_inverse=True)
     classes = classes.astype(np.int64)

@@ -38,7 +38,7 @@ def rank_sources(
     target: Task,
     pool: Pool | Sequence[Source] | str | Path,
     *,
-    metrics: MetricChoice | Sequence[MetricChoice] = ("probe_dice", "h_score"),
+    metrics: MetricChoice | Sequence[MetricChoice] = ("head_dice", "h_score"),
     sampler: SamplerSettings | Mapping[str, Any] = _SAMPLER,
     filters: FilterSettings | Mapping[str, Any] | None = _FILTERS,
     exclude: str | TaskName | Iterable[str | TaskName] = (),

@@ -11,7 +11,7 @@ from medtrans.selection import read_expectation
 from medtrans.studies.findings.results import Results
 from tests.cli.jobs import complaint, rank_settings, run, study_settings, write
 
-METRICS = ["probe_dice", "whole_zero_shot_dice", "h_score"]
+METRICS = ["head_dice", "zero_shot_dice", "h_score"]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_a_fit_needs_a_study_with_its_metrics(scans, tmp_path, capsys):
     assert run("study", "run", config) == 0
     capsys.readouterr()
     said = complaint(capsys, "study", "fit", config, "--output", str(tmp_path / "expected.json"))
-    assert "has no metric 'probe_dice', which the fit needs" in said
+    assert "has no metric 'head_dice', which the fit needs" in said
     assert not (tmp_path / "expected.json").exists()
 
 

@@ -13,7 +13,8 @@ from medtrans.studies.engine.schema import columns_of
 from medtrans.studies.findings.results import Results
 
 SOURCES = [f"s/T1/{name}" for name in "abcdefghi"]
-PROBE, ZERO_SHOT = (-1.5, 0.0, 1.5), (-1.0, 0.0, 1.0)
+METRICS = ("head_dice", "whole_zero_shot_dice")
+HEAD, ZERO_SHOT = (-1.5, 0.0, 1.5), (-1.0, 0.0, 1.0)
 """Logits of the metrics: every pair of them is one source's, so that they are uncorrelated, with a mean of 0."""
 
 Odds = Callable[[str, float, float], float]
@@ -23,7 +24,7 @@ Odds = Callable[[str, float, float], float]
 def grid(source: str) -> tuple[float, float]:
     """Logits of a source's metrics."""
     i = SOURCES.index(source)
-    return PROBE[i // 3], ZERO_SHOT[i % 3]
+    return HEAD[i // 3], ZERO_SHOT[i % 3]
 
 
 def results(
@@ -41,7 +42,7 @@ def results(
             "output": str(Path("runs") / name),
             "sources": [{"tasks": SOURCES, "data": data}],
             "targets": [{"tasks": targets, "data": data}],
-            "metrics": ["probe_dice", "whole_zero_shot_dice"],
+            "metrics": list(METRICS),
             "seeds": [0],
             **changes,
         }
@@ -50,7 +51,7 @@ def results(
     for target in targets:
         for source in SOURCES:
             logits = grid(source)
-            for metric, it in zip(("probe_dice", "whole_zero_shot_dice"), logits, strict=True):
+            for metric, it in zip(METRICS, logits, strict=True):
                 scores.append((target, source, "boundary", metric, 0, expit(it)))
             transfers.append((target, source, "head", 0, *[expit(odds(target, *logits))] * 3))
     rows = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -33,10 +33,10 @@ from medtrans.tasks.relations import NAMES
 if TYPE_CHECKING:
     from medtrans.studies.findings.results import Results
 
-FEATURES = ("probe_dice", "whole_zero_shot_dice")
-"""What the shipped fit knows of a source; chosen on configs/study_nichart_tuning.yaml."""
+FEATURES: Mapping[str, tuple[str, ...]] = {"head": ("head_dice",), "full": ("head_dice", "zero_shot_dice", "h_score")}
+"""By mode, what the shipped fit knows of a source; chosen on configs/study_nichart_tuning.yaml."""
 
-SHARES = ("probe_dice", "whole_zero_shot_dice", "zero_shot_dice")
+SHARES = ("head_dice", "probe_dice", "whole_zero_shot_dice", "zero_shot_dice")
 """Metrics between 0 and 1 whose logit is taken."""
 
 _ABOUT: Mapping[str, Callable[[Results], object]] = {
@@ -50,10 +50,11 @@ _PENALTY = 0.01  # of the ridge, as a share of the number of pairs, on features 
 _FEWEST_CLUSTERS = 3  # one is left out, and of the others one more, to see how wide an interval has to be
 
 
-def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATURES) -> Expectation:
+def fit_expectation(studies: Sequence[Results], features: Sequence[str] | None = None) -> Expectation:
     """Fit the expected accuracy in every mode to the pairs of source and target of some studies.
 
-    Each mode is a ridge regression of the logit of the accuracy (mean over seeds) on the features. What is told of it
+    Each mode is a ridge regression of the logit of the accuracy (mean over seeds) on the features; None: those of
+    `FEATURES`. What is told of it
     (coverage, agreement, error) and the width of the interval come from `cross_fitted` predictions: of pairs whose
     structure was left out of the fit and, where targets fall into groups that share no people, everyone of their group.
 
@@ -68,11 +69,12 @@ def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATUR
     """
     first = studies[0]
     _check_alike(studies)
-    for results in studies:
-        _check_features(results, features)
     modes = [mode for mode in first.modes if all(mode in results.modes for results in studies)]
     if not modes:
         raise StudyError(f"{first.job.output}: no way of transfer has results in every study; run them first")
+    by_mode = {mode: FEATURES[mode] if features is None else tuple(features) for mode in modes}
+    for results in studies:
+        _check_features(results, dict.fromkeys(name for names in by_mode.values() for name in names))
     people = [results.people.by_target.get(target) for results in studies for target in results.targets]
     known = None if None in people or not people else len(frozenset().union(*(it for it in people if it)))
     return Expectation(
@@ -85,11 +87,11 @@ def fit_expectation(studies: Sequence[Results], features: Sequence[str] = FEATUR
         sampler=first.job.samplers[first.samplers[0]],
         n_people=known,
         n_sources=len({(results.job.pool_path, name) for results in studies for name in results.sources}),
-        fits=tuple(_fit_mode(studies, mode, features) for mode in modes),
+        fits=tuple(_fit_mode(studies, mode, names) for mode, names in by_mode.items()),
     )
 
 
-def pairs(studies: Sequence[Results], mode: str, features: Sequence[str] = FEATURES) -> pd.DataFrame:
+def pairs(studies: Sequence[Results], mode: str, features: Sequence[str]) -> pd.DataFrame:
     """One row per source and target of some studies that has a truth and all features.
 
     Columns: target (with the number of its study), source, structure, people (a number for each group of targets that
@@ -140,7 +142,7 @@ def expected_scores(results: Results, mode: str, expectation: Expectation | None
     if expectation is None and results.job.expectation is not None:
         expectation = read_expectation(results.job.expectation)
     fit = next((it for it in expectation.fits if it.mode == mode), None) if expectation else None
-    names = FEATURES if expectation is None else tuple(it.name for it in fit.features) if fit else ()
+    names = FEATURES[mode] if expectation is None else tuple(it.name for it in fit.features) if fit else ()
     if not names or any(name not in (*results.metrics, NAMES) for name in names):
         return empty
     table = pairs([results], mode, names)
@@ -272,7 +274,7 @@ def _check_alike(studies: Sequence[Results]) -> None:
                 raise StudyError(f"{results.job.output}: differs from {first.job.output} in its {what}; fit them apart")
 
 
-def _check_features(results: Results, features: Sequence[str]) -> None:
+def _check_features(results: Results, features: Iterable[str]) -> None:
     for name in features:
         if name not in (*results.metrics, NAMES):
             raise StudyError(
