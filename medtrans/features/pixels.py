@@ -43,6 +43,10 @@ class PixelFeatures:
         predictions: NDArray[np.int64] = self.probabilities.argmax(axis=1)
         return predictions
 
+    def at(self, rows: slice) -> PixelFeatures:
+        """Some of the pixels; nothing is copied."""
+        return PixelFeatures(self.features[rows], self.probabilities[rows])
+
 
 def extract_features(
     network: nn.Module,

@@ -15,8 +15,7 @@ from medtrans.metrics.registry import Metric
 from medtrans.sampling import sample_pixels
 from medtrans.selection.expectation import Estimate, Expectation, shipped_expectation
 from medtrans.selection.results import Missing
-from medtrans.selection.scoring import LookedAt, Values, look_at, looks_at_sample, score_source
-from medtrans.selection.stopwatch import Stopwatch
+from medtrans.selection.scoring import Look, Values, look_at, looks_at_sample
 from medtrans.sources import Source
 from medtrans.tasks import Task
 from medtrans.tasks.relations import NAMES, RELATIONS, Relations
@@ -30,35 +29,35 @@ class Expecting:
         expectation: the fit.
         target: the new task.
         beside: metrics that are computed where the ranking looks, beside those asked for.
-        own: metrics that were fitted on other pixels than the ranking looks at.
-        looked: where these look.
+        looks: metrics that were fitted on other pixels than the ranking looks at, and where they look.
         relations: of structures, for the rule by names.
     """
 
     expectation: Expectation
     target: Task
     beside: tuple[Metric, ...]
-    own: tuple[Metric, ...] = ()
-    looked: LookedAt | None = None
+    looks: tuple[Look, ...] = ()
     relations: Relations = RELATIONS
 
     def of(
-        self, source: Source, found: Values, lacking: Sequence[Missing], device: str, clock: Stopwatch
+        self,
+        source: Source,
+        found: Values,
+        lacking: Sequence[Missing],
+        others: Sequence[tuple[Values, list[Missing]]],
     ) -> tuple[tuple[Estimate, ...], list[Missing]]:
-        """The estimates of a source, from what its metrics gave or lack; and why some are missing."""
-        if self.looked is not None and found:
-            theirs, more = score_source(source, self.target, self.looked, self.own, device, clock)
-            ours = {label: values for label, values in found.items() if label not in self._own_labels}
-            found, lacking = {**ours, **theirs}, [*lacking, *more]
+        """The estimates of a source, from what its metrics gave or lack, ``others`` in the `looks`; and why some are
+        missing.
+        """
+        for look, (theirs, more) in zip(self.looks, others, strict=True):
+            own = {metric.label for metric in look.metrics}
+            found = {label: values for label, values in found.items() if label not in own} | theirs
+            lacking = [*(it for it in lacking if it.metric not in own), *more]
         scores = {metric: mean(values) for metric, values in found.items()}
         values = self.expectation.values(scores, source.task, self.target.name, self.relations)
         absent = self.expectation.lacking(values)[:1]
         reasons = [Missing(source.name, self.expectation.name, _reason(name, lacking)) for name in absent]
         return self.expectation.estimates(values), reasons
-
-    @property
-    def _own_labels(self) -> tuple[str, ...]:
-        return tuple(metric.label for metric in self.own)
 
 
 def _reason(feature: str, lacking: Sequence[Missing]) -> str:
@@ -102,7 +101,7 @@ def expecting(
     if not own:
         return Expecting(expectation, target, beside, relations=relations)
     theirs_too = sample_pixels(target.cases, **expectation.sampler.model_dump(), rng=np.random.default_rng(seed))
-    return Expecting(expectation, target, beside, own, look_at(target, theirs_too, own, seed), relations)
+    return Expecting(expectation, target, beside, (Look(look_at(target, theirs_too, own, seed), own),), relations)
 
 
 def _same_pixels(one: SamplerSettings, other: SamplerSettings) -> bool:

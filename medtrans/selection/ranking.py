@@ -22,7 +22,7 @@ from medtrans.selection.expecting import Expecting, expecting
 from medtrans.selection.filters import Filtered, filter_sources
 from medtrans.selection.inputs import names_of, require_task, sources_of
 from medtrans.selection.results import Missing, Provenance, Ranking, SampledSlice, scores_of_metric
-from medtrans.selection.scoring import LookedAt, look_at, same_pixels, score_source
+from medtrans.selection.scoring import Look, LookedAt, look_at, same_pixels, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Pool, Source
 from medtrans.tasks import Task, TaskName
@@ -163,16 +163,16 @@ def _score_all(
     values: dict[str, dict[str, tuple[float, ...]]] = {metric.label: {} for metric in metrics}
     missing: list[Missing] = []
     expected: dict[str, tuple[Estimate, ...]] = {}
-    computed = (*metrics, *(expects.beside if expects else ()))
+    looks = [Look(looked, (*metrics, *(expects.beside if expects else ()))), *(expects.looks if expects else ())]
     for i, source in enumerate(sources):
         if progress:
             progress(i, len(sources), source.name)
-        found, lacking = score_source(source, target, looked, computed, device, clock)
+        (found, lacking), *others = score_source(source, target, looks, device, clock)
         missing += [it for it in lacking if it.metric in values]
         for metric in values.keys() & found.keys():
             values[metric][source.name] = found[metric]
         if expects:
-            told, untold = expects.of(source, found, lacking, device, clock)
+            told, untold = expects.of(source, found, lacking, others)
             missing += untold
             expected |= {source.name: told} if told else {}
     if progress:

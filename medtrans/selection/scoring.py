@@ -6,14 +6,13 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import BundleError, MedtransError, MedtransWarning
-from medtrans.features import extract_features
+from medtrans.features import PixelFeatures, extract_features
 from medtrans.metrics.registry import ARRAY_NAMES, Metric
 from medtrans.networks import size_divisor
 from medtrans.sampling import PixelSample, WholeImages, whole_images
@@ -42,19 +41,26 @@ class LookedAt:
     sample: PixelSample
     whole: WholeImages | None = None
 
-    @cached_property
-    def case_index(self) -> NDArray[np.int64]:
-        """int64: the cases of all pixels, those of the whole images last."""
-        return np.concatenate([it.case_index for it in self._parts])
-
-    @cached_property
-    def position(self) -> NDArray[np.int64]:
-        """int64, (n, ndim): where they are."""
-        return np.concatenate([it.position for it in self._parts])
-
     @property
-    def _parts(self) -> list[PixelSample | WholeImages]:
+    def parts(self) -> list[PixelSample | WholeImages]:
+        """The sample, and the whole images where there are any."""
         return [self.sample] if self.whole is None else [self.sample, self.whole]
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Metrics, and where they look."""
+
+    looked: LookedAt
+    metrics: tuple[Metric, ...]
+
+
+class _Joined:
+    """The pixels of several parts, one after the other."""
+
+    def __init__(self, parts: Sequence[PixelSample | WholeImages]) -> None:
+        self.case_index: NDArray[np.int64] = np.concatenate([it.case_index for it in parts])
+        self.position: NDArray[np.int64] = np.concatenate([it.position for it in parts])
 
 
 def look_at(target: Task, sample: PixelSample, metrics: Sequence[Metric], seed: int) -> LookedAt:
@@ -65,68 +71,89 @@ def look_at(target: Task, sample: PixelSample, metrics: Sequence[Metric], seed: 
 
 
 def score_source(
-    source: Source, target: Task, looked: LookedAt, metrics: Sequence[Metric], device: str, clock: Stopwatch
-) -> tuple[Values, list[Missing]]:
-    """Every metric's values for one source. What cannot be had is returned as missing, with the reason."""
+    source: Source, target: Task, looks: Sequence[Look], device: str, clock: Stopwatch
+) -> list[tuple[Values, list[Missing]]]:
+    """By look, every metric's values for one source, in one pass of its network.
+
+    What cannot be had is returned as missing, with the reason.
+    """
     with clock("features"):
         try:
-            arrays = pixel_arrays(source, target, looked, device)
+            arrays = pixel_arrays(source, target, [look.looked for look in looks], device)
         except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
             if isinstance(error, BundleError):  # weights are read here, long after the pool was
                 warnings.warn(f"source '{source.name}' is left out: {error}", MedtransWarning, stacklevel=2)
-            return {}, [Missing(source.name, metric.label, _one_line(error)) for metric in metrics]
+            reason = _one_line(error)
+            return [({}, [Missing(source.name, metric.label, reason) for metric in look.metrics]) for look in looks]
+    return [_scored(source, look, found, clock) for look, found in zip(looks, arrays, strict=True)]
+
+
+def _scored(source: Source, look: Look, arrays: Mapping[str, Any], clock: Stopwatch) -> tuple[Values, list[Missing]]:
     values: Values = {}
     missing = []
-    for metric in metrics:
+    for metric in look.metrics:
         with clock(metric.label):
             try:
                 _require_current(source, metric)
-                values[metric.label] = metric_values(metric, arrays, looked.sample)
+                values[metric.label] = metric_values(metric, arrays, look.looked.sample)
             except Exception as error:  # a metric by third parties may fail in any way
                 missing.append(Missing(source.name, metric.label, _one_line(error)))
     return values, missing
 
 
-def pixel_arrays(source: Source, target: Task, looked: LookedAt, device: str) -> dict[str, Any]:
-    """Every array that a metric may ask for by name; those of the target at all U sampled pixels, or of whole images.
+def pixel_arrays(source: Source, target: Task, looks: Sequence[LookedAt], device: str) -> list[dict[str, Any]]:
+    """By look, every array that a metric may ask for by name; those of the target at all U sampled pixels, or of whole
+    images.
 
     Raises:
         MedtransError: the source does not fit the target, or cannot be loaded.
     """
     if found := misfit(source, target):
         raise MedtransError(found)
+    parts = [part for looked in looks for part in looked.parts]
     pixels = extract_features(
         source.load_network(device),
         target.cases,
-        looked,
+        _Joined(parts),
         divisor=size_divisor(source.network_definition),
         activation=source.activation,
         device=device,
     )
-    sample, sampled = looked.sample, slice(len(looked.sample))
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    of_part = iter([pixels.at(slice(end - len(part), end)) for part, end in zip(parts, ends, strict=True)])
+    signature: dict[str, Any] = {}
+    if source.signature is not None and source.signature.features is not None:
+        signature = {"source_features": source.signature.features, "source_labels": source.signature.labels}
+    return [
+        _of_sample(target, looked.sample, next(of_part))
+        | ({} if looked.whole is None else _of_whole(target, looked.whole, next(of_part)))
+        | signature
+        for looked in looks
+    ]
+
+
+def _of_sample(target: Task, sample: PixelSample, pixels: PixelFeatures) -> dict[str, Any]:
     subjects = np.array([target.subjects.index(case.subject) for case in target.cases])
-    arrays: dict[str, Any] = {
-        "target_features": pixels.features[sampled],
+    return {
+        "target_features": pixels.features,
         "target_labels": sample.label.astype(np.int64),
-        "source_probs": pixels.probabilities[sampled],
-        "source_predictions": pixels.predictions[sampled],
+        "source_probs": pixels.probabilities,
+        "source_predictions": pixels.predictions,
         "target_images": sample.case_index,
         "target_subjects": subjects[sample.case_index],
     }
-    if looked.whole is not None:
-        whole, of_whole = looked.whole, slice(len(sample), None)
-        first = int(not target.has_background)  # 0 is the background of these arrays, where there is one
-        arrays |= {
-            "whole_features": pixels.features[of_whole],
-            "whole_labels": whole.label.astype(np.int64) + first,
-            "whole_predictions": pixels.predictions[of_whole] + first,
-            "whole_images": whole.case_index,
-            "whole_subjects": whole.subject,
-            "whole_weights": whole.weight,
-        }
-    if source.signature is not None and source.signature.features is not None:
-        arrays |= {"source_features": source.signature.features, "source_labels": source.signature.labels}
-    return arrays
+
+
+def _of_whole(target: Task, whole: WholeImages, pixels: PixelFeatures) -> dict[str, Any]:
+    first = int(not target.has_background)  # 0 is the background of these arrays, where there is one
+    return {
+        "whole_features": pixels.features,
+        "whole_labels": whole.label.astype(np.int64) + first,
+        "whole_predictions": pixels.predictions + first,
+        "whole_images": whole.case_index,
+        "whole_subjects": whole.subject,
+        "whole_weights": whole.weight,
+    }
 
 
 def _require_current(source: Source, metric: Metric) -> None:

@@ -10,7 +10,7 @@ from torch import nn
 from medtrans.errors import ConvergenceError, MedtransError
 from medtrans.metrics.registry import Metric
 from medtrans.sampling import PixelSample
-from medtrans.selection.scoring import LookedAt, look_at, metric_values, pixel_arrays, score_source
+from medtrans.selection.scoring import Look, LookedAt, look_at, metric_values, pixel_arrays, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Signature, Source
 from medtrans.tasks import Case, Task, TaskName
@@ -66,12 +66,17 @@ def metric(name: str, function) -> Metric:
 METRICS = [metric(name, lambda target_labels: float(target_labels.sum())) for name in "ab"]
 
 
+def of_one_look(of, looked, metrics):
+    (scored,) = score_source(of, TARGET, [Look(looked, tuple(metrics))], "cpu", Stopwatch())
+    return scored
+
+
 def score(metrics, of=None, sample=SAMPLE):
-    return score_source(of or source(SIGNATURE), TARGET, LookedAt(sample), metrics, "cpu", Stopwatch())
+    return of_one_look(of or source(SIGNATURE), LookedAt(sample), metrics)
 
 
 def test_arrays_are_those_of_the_network_at_the_sampled_pixels():
-    arrays = pixel_arrays(source(SIGNATURE), TARGET, LookedAt(SAMPLE), "cpu")
+    (arrays,) = pixel_arrays(source(SIGNATURE), TARGET, [LookedAt(SAMPLE)], "cpu")
     np.testing.assert_array_equal(arrays["target_features"][:, 0], [1, 2, 63, 64])
     np.testing.assert_array_equal(arrays["target_labels"], [0, 0, 1, 1])
     np.testing.assert_allclose(arrays["source_probs"][0, 1], 1 / (1 + np.exp(-1)), rtol=1e-6)
@@ -172,7 +177,7 @@ def test_whole_images_are_looked_at_where_a_metric_asks_for_them() -> None:
     does_not = METRICS[0]
     assert look_at(TARGET, SAMPLE, [does_not], 0).whole is None
     looked = look_at(TARGET, SAMPLE, [does_not, asks], 0)
-    values, missing = score_source(source(), TARGET, looked, [does_not, asks], "cpu", Stopwatch())
+    values, missing = of_one_look(source(), looked, [does_not, asks])
     assert missing == []
     assert values == {"a": (1.0, 1.0), "asks": (float(np.arange(33, 65).sum()),) * 2}
 
@@ -185,6 +190,6 @@ def test_what_needs_whole_images_alone_is_computed_once() -> None:
         return 0.5
 
     counting = metric("counting", counted)
-    values, _ = score_source(source(), TARGET, look_at(TARGET, SAMPLE, [counting], 0), [counting], "cpu", Stopwatch())
+    values, _ = of_one_look(source(), look_at(TARGET, SAMPLE, [counting], 0), [counting])
     assert values == {"counting": (0.5, 0.5)}
     assert calls == [64]

@@ -32,7 +32,7 @@ from medtrans.learning.transfer.fine_tune import Head, Mode
 from medtrans.metrics.registry import choose_metrics
 from medtrans.networks import network_definition, resolve_device, size_divisor
 from medtrans.selection import filter_sources
-from medtrans.selection.scoring import score_source
+from medtrans.selection.scoring import Look, score_source
 from medtrans.selection.stopwatch import Stopwatch
 from medtrans.sources import Source, read_bundle
 from medtrans.studies.engine.cases import held_out_cases, labelled_task, looked_at, source_task
@@ -115,12 +115,12 @@ def _score(job: StudyJob, piece: Piece, clock: Stopwatch) -> Rows:
     if source.signature is not None and source.signature.is_outdated:  # training again writes that anew, and no more
         _train(job, Piece("train", piece.sources), clock)
         source = _source(job, source.name)
-    metrics, device = choose_metrics(metric_choices(job.metrics)), str(resolve_device(job.device))
+    metrics, device = tuple(choose_metrics(metric_choices(job.metrics))), str(resolve_device(job.device))
     rows: Rows = {"scores": [], "missing": []}
-    for sampler in job.samplers:
-        with clock("sampling"):
-            looked = looked_at(job, piece.target, sampler)
-        values, missing = score_source(source, target, looked, metrics, device, clock)
+    with clock("sampling"):
+        looks = [Look(looked_at(job, piece.target, sampler), metrics) for sampler in job.samplers]
+    scored = score_source(source, target, looks, device, clock)
+    for sampler, (values, missing) in zip(job.samplers, scored, strict=True):
         where = (piece.target, source.name, sampler)
         for metric, of_metric in values.items():
             rows["scores"] += [(*where, metric, repetition, value) for repetition, value in enumerate(of_metric)]
