@@ -31,7 +31,8 @@ class Relations:
     """What structures are made of and belong to.
 
     Attributes:
-        parts: of structures that consist of others; any other one consists of itself.
+        parts: of structures that consist of others; any other one consists of itself. A part with the name of its whole
+            is the rest of it: ``WM: [WM, lesion]`` is white matter that is labelled with the lesions in it.
         wholes: what parts together make up: two of the same whole complement each other.
         groups: of structures that are alike; two of the same group are related.
     """

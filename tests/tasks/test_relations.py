@@ -53,6 +53,22 @@ def test_relation_of_structures_by_their_parts(source, target, said):
 @pytest.mark.parametrize(
     ("source", "target", "said"),
     [
+        ("lesion", "WM", "smaller"),
+        ("WM", "lesion", "bigger"),
+        ("WM+cortex", "WM", "bigger"),
+        ("cortex", "WM", "complementary"),
+    ],
+)
+def test_a_part_of_the_name_of_its_whole_is_the_rest_of_it(source, target, said):
+    """White matter that is labelled with the lesions in it."""
+    parts, wholes = {"WM": ["WM", "lesion"]}, {"brain": ["WM", "lesion", "cortex"]}
+    nested = RELATIONS.extended(parts, wholes, {})
+    assert structure_relation(task(f"a/T1/{source}"), task(f"a/T1/{target}"), nested) == said
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "said"),
+    [
         ("GM", "CSF", "related"),
         ("ET", "lesion", "related"),
         ("GM", "WT", "unrelated"),
