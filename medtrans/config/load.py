@@ -50,6 +50,9 @@ def checked(value: AnySettings | Mapping[str, Any], kind: type[AnySettings], wha
 def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
     problem = min(error.errors(), key=_how_beside_the_point)
     where = ".".join(str(part) for part in problem["loc"] if not _UNION_MEMBER.fullmatch(str(part)))
+    if problem["loc"] and problem["loc"][-1] == "[key]":  # of a mapping, which pydantic places by its text
+        where = where.rsplit(".", 2)[0]
+        return f"key '{where}': YAML reads a name in it as {_shown(problem['input'])}; put it into quotes"
     if problem["type"] == "extra_forbidden":
         known = _keys_at(kind, problem["loc"][:-1])
         return f"unknown key '{where}'; {did_you_mean(str(problem['loc'][-1]), known)}"
@@ -61,15 +64,17 @@ def _first_problem(error: ValidationError, kind: type[Settings]) -> str:
 def _how_beside_the_point(problem: Any) -> int:
     """Of several messages about one value, the one that helps comes first.
 
-    A misspelt key is also a missing one, and a metric with options that miss something is also no text.
+    A misspelt key is also a missing one, a metric with options that miss something is also no text, and a mapping with
+    a wrong value is also no list.
     """
     if problem["type"] == "extra_forbidden":
         return 0
-    return 2 if problem["type"] == "string_type" and isinstance(problem["input"], dict) else 1
+    return 2 if problem["type"] in _OTHER_FORM and isinstance(problem["input"], dict | list) else 1
 
 
 # In pydantic's locations, after the key.
 _UNION_MEMBER = re.compile(r"constrained-\w+|tuple\[.*|dict\[.*|int|float|str|MetricSettings")
+_OTHER_FORM = ("string_type", "tuple_type", "dict_type", "model_type")
 _EXPECTED = {
     "tuple_type": "expected a list, such as [a, b]",
     "model_type": "expected 'key: value' lines",

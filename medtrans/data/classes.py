@@ -30,8 +30,11 @@ class Classes:
 
     @classmethod
     def of(cls, files: Dataset, structure: str) -> Classes:
-        """The classes of a task by its structure; raises DataError as ``Dataset.classes``."""
-        return cls(files.classes(structure), structure != files.every_class)
+        """The classes of a task by its structure; raises DataError as ``Dataset.classes``, and for too many."""
+        found = files.classes(structure)
+        if len(found) >= IGNORE_LABEL:
+            raise DataError(f"{files.root}: {len(found)} structures in one task; at most {IGNORE_LABEL - 1} can be")
+        return cls(found, structure != files.every_class)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,8 +51,8 @@ class Classes:
         """What a reader should know of the structures."""
         return [structure.note for structure in self.structures.values() if structure.note]
 
-    def number(self, case_id: str, labels: Mapping[str, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Class numbers, or ``IGNORE_LABEL``, from a case's label maps by name (uint8, one shape).
+    def number(self, case_id: str, labels: Mapping[str, NDArray[np.unsignedinteger]]) -> NDArray[np.uint8]:
+        """Class numbers, or ``IGNORE_LABEL``, from a case's label maps by name (of one shape).
 
         Raises:
             DataError: two structures overlap.
@@ -64,9 +67,9 @@ class Classes:
             found = np.where(shown > 0, shown, found)
         return found if self.has_background else np.where(found == IGNORE_LABEL, found, found - np.uint8(1))
 
-    def _table(self, case_id: str, label_map: str, label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _table(self, case_id: str, label_map: str, label: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
         """Value in a label map to 1 + place among the structures, 0 for none of them."""
-        table = np.zeros(256, np.uint8)
+        table = np.zeros(np.iinfo(np.uint16).max + 1, np.uint8)
         table[IGNORE_LABEL] = IGNORE_LABEL
         for number, (name, structure) in enumerate(self.structures.items(), start=1):
             if structure.label_map == label_map:

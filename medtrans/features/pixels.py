@@ -124,6 +124,8 @@ def _run(network: nn.Module, layer: str, batch: list[Window], device: str | torc
 @torch.inference_mode()
 def _probabilities(logits: Tensor, activation: Activation) -> Tensor:
     """From (n, C) logits to a distribution over classes, or over combinations of overlapping structures."""
+    if activation == "softmax" and logits.shape[1] == 1:
+        raise NetworkError("one output channel has no softmax, which is 1 everywhere; use activation 'sigmoid'")
     if activation == "softmax":
         return softmax(logits, dim=1)
     n_channels = logits.shape[1]

@@ -16,7 +16,7 @@ from skimage.metrics import structural_similarity
 from medtrans.config import FilterSettings
 from medtrans.data.statistics import MeanShape, intensity_quantiles, mean_shape
 from medtrans.sources import Source
-from medtrans.tasks import Task, canonical_modality
+from medtrans.tasks import Task, canonical_modality, without_separators
 
 
 @dataclass(frozen=True)
@@ -144,12 +144,8 @@ def shape_similarity(source: MeanShape, target: MeanShape) -> float:
 
 
 def _contrast(modality: str) -> str:
-    """Canonical name for comparing, so that unknown names too are equal in any spelling.
-
-    >>> _contrast("dwi-b0") == _contrast("DWI B0")
-    True
-    """
-    return "".join(letter for letter in canonical_modality(modality).upper() if letter.isalnum())
+    """Canonical name for comparing, so that unknown names too are equal in any spelling."""
+    return without_separators(canonical_modality(modality))
 
 
 def _ssim(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:

@@ -6,6 +6,7 @@ plain values of the same file, and everything else that is not a plain value is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from medtrans.errors import BundleError, NetworkError
@@ -30,14 +31,43 @@ def read_network_definition(inference: Document) -> dict[str, Any]:
     return dict(definition)
 
 
-def read_activation(inference: Document) -> str:
-    """``"sigmoid"`` if the post-processing says so, that is if classes may overlap; otherwise ``"softmax"``."""
-    postprocessing = inference.content.get("postprocessing")
-    transforms = postprocessing.get("transforms") if isinstance(postprocessing, dict) else None
-    for transform in transforms if isinstance(transforms, list) else []:
-        if isinstance(transform, dict) and transform.get("sigmoid") is True:
+def read_activation(inference: Document, out_channels: int) -> str:
+    """``"sigmoid"`` if the post-processing says so, that is if classes may overlap; otherwise ``"softmax"``.
+
+    Raises:
+        BundleError: the network has one output channel, of which a softmax says nothing, and no sigmoid is written.
+    """
+    for transform in _transforms(inference, inference.content.get("postprocessing")):
+        said = _looked_up_or_none(inference, transform.get("sigmoid"))
+        if said is True or (isinstance(said, list) and True in said):
             return "sigmoid"
+    if out_channels == 1:
+        raise BundleError(
+            f"{inference.file}: key 'postprocessing': the network has one output channel, but no transform says "
+            "sigmoid: true; write it there"
+        )
     return "softmax"
+
+
+def _transforms(inference: Document, value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The transforms of a post-processing that are not switched off: of lists, nested Composes and references."""
+    found = _looked_up_or_none(inference, value)
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(found, list):
+        for item in found:
+            yield from _transforms(inference, item, depth + 1)
+    elif isinstance(found, dict) and _looked_up_or_none(inference, found.get("_disabled_")) is not True:
+        yield found
+        yield from _transforms(inference, found.get("transforms"), depth + 1)
+
+
+def _looked_up_or_none(inference: Document, value: Any) -> Any:
+    """As `_looked_up`; None where a reference leads nowhere, as those to what medtrans does not read may."""
+    try:
+        return _looked_up(inference, value, "postprocessing")
+    except BundleError:
+        return None
 
 
 def _resolved(inference: Document, value: Any, where: str, depth: int = 0) -> Any:

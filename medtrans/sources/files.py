@@ -22,10 +22,13 @@ class Document:
     content: dict[str, Any]
 
     def get(self, *keys: str, kind: type[T]) -> T:
-        """Take the value under nested keys; raises BundleError where it is missing or of another kind."""
+        """Take the value under nested keys, of lists by number; BundleError where it is missing or of another kind."""
         value: Any = self.content
         where = ".".join(keys)
         for key in keys:
+            if isinstance(value, list) and key.isdecimal() and len(key) < 6 and int(key) < len(value):
+                value = value[int(key)]
+                continue
             if not isinstance(value, dict) or key not in value:
                 raise BundleError(f"{self.file}: key '{where}' is missing; is this file of a MONAI bundle?")
             value = value[key]

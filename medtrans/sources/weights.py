@@ -40,7 +40,7 @@ def load_network(file: Path, definition: Mapping[str, Any]) -> nn.Module:
         network = network_skeleton(definition)
     except NetworkError as error:
         raise BundleError(f"{file}: {error}") from error
-    weights = read_weights(file)
+    weights = _without_prefix(file, read_weights(file), network)
     check_weights(file, weights, network)
     network.load_state_dict(weights, assign=True)
     return network.float().eval()
@@ -63,9 +63,30 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise BundleError(f"{file}: '{key}' is {type(value).__name__}, not a tensor; is this a state dictionary?")
-    if all(key.startswith("module.") for key in content):  # saved from DataParallel
+    content = {key.replace("_orig_mod.", ""): value for key, value in content.items()}  # of torch.compile, anywhere
+    if all(key.startswith("module.") for key in content):  # of DataParallel, also where a part of a network is saved
         content = {key.removeprefix("module."): value for key, value in content.items()}
-    return dict(content)
+    return content
+
+
+def _without_prefix(file: Path, weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """The weights under the names that the network has, where all of these stand behind one prefix.
+
+    DataParallel writes ``module.``, Lightning the name of an attribute such as ``net.``; what is not behind the prefix
+    belongs to other modules and is left. Raises BundleError where two prefixes would do.
+    """
+    expected = network.state_dict()
+    first = next(iter(expected), "")
+    prefixes = [key.removesuffix(first) for key in weights if key.endswith("." + first)]
+    fitting = [prefix for prefix in prefixes if all(prefix + key in weights for key in expected)]
+    if expected.keys() <= weights.keys() or not fitting:
+        return weights
+    if len(fitting) > 1:
+        raise BundleError(
+            f"{file}: the weights of {type(network).__name__} are there twice, behind '{fitting[0]}' and "
+            f"'{fitting[1]}'; keep one of them in the file"
+        )
+    return {key.removeprefix(fitting[0]): value for key, value in weights.items() if key.startswith(fitting[0])}
 
 
 def check_weights(file: Path, weights: Mapping[str, Tensor], network: nn.Module) -> None:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from medtrans.tasks.cases import BACKGROUND, IGNORE_LABEL, Case, Kind, Task, is_structure
-from medtrans.tasks.names import ARCHITECTURE, DRAW, RGB, TaskName, canonical_modality, metric_label, n_tasks
+from medtrans.tasks.names import (
+    ARCHITECTURE,
+    DRAW,
+    RGB,
+    TaskName,
+    canonical_modality,
+    metric_label,
+    n_tasks,
+    spelled,
+    without_separators,
+)
 
 __all__ = [
     "ARCHITECTURE",
@@ -19,4 +29,6 @@ __all__ = [
     "is_structure",
     "metric_label",
     "n_tasks",
+    "spelled",
+    "without_separators",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -45,7 +46,10 @@ class TaskName:
                 raise ConfigError(f"task '{text}': '{sign}' stands between a task and {meaning}; rename it")
         parts = text.split("/")
         if len(parts) != 3 or not all(parts):
-            raise ConfigError(f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion")
+            hint = f"; a slash in a name becomes a hyphen, {spelled('/'.join(parts[2:]))}" if len(parts) > 3 else ""
+            raise ConfigError(
+                f"task '{text}': write it as domain/modality/structure, for example open-ms/FLAIR/lesion{hint}"
+            )
         if any(part.startswith(".") or not part.isprintable() for part in parts):  # a task is also a folder of a pool
             raise ConfigError(f"task '{text}': no part may start with a dot or hold control characters; rename it")
         return cls(*parts)
@@ -72,13 +76,31 @@ class TaskName:
         return f"{self.domain}/{self.modality}/{self.structure}"
 
 
+def spelled(name: str) -> str:
+    """How the name of a structure or modality is written in a task: signs that mean something there become hyphens.
+
+    >>> spelled("prostate/uterus"), spelled("traffic light")
+    ('prostate-uterus', 'traffic-light')
+    """
+    return re.sub(r"[\s/\\@#\x00-\x1f\x7f]+|^\.", "-", name.strip())
+
+
 def canonical_modality(name: str) -> str:
     """T1, T1CE, T2 or FLAIR for their names in different data sets (T1POST, t1gd, t2f ...), any other as it is.
 
-    >>> canonical_modality("T2-FLAIR")
-    'FLAIR'
+    >>> canonical_modality("T2-FLAIR"), canonical_modality("T2*")
+    ('FLAIR', 'T2*')
     """
-    return _CANONICAL.get("".join(letter for letter in name.lower() if letter.isalnum()), name)
+    return _CANONICAL.get(without_separators(name), name)
+
+
+def without_separators(name: str) -> str:
+    """In lower case; other signs stay, as T2* is not T2, and T1+ not T1.
+
+    >>> without_separators("dwi-b0") == without_separators("DWI B0")
+    True
+    """
+    return re.sub(r"[\s_.-]+", "", name.lower())
 
 
 def metric_label(name: str, options: Mapping[str, object]) -> str:

@@ -169,14 +169,112 @@ def test_decathlon(tmp_path: Path) -> None:
     [
         {"labels": {"a": 1}},
         {"modality": {"0": "T1"}},
-        {"modality": ["T1"], "labels": {"a": 1}},
+        {"modality": "T1", "labels": {"a": 1}},
         {"modality": {"x": "T1"}},
+        {"modality": {"9" * 5000: "T1"}, "labels": {"a": 1}},
+        {"modality": {"0": "T1"}, "labels": ["a"]},
+        {"modality": {"0": "T1"}, "labels": {"a": 1.5}},
+        {"modality": {"0": "T1"}, "labels": {"a": True}},
+        {"modality": {"0": "T1"}, "labels": {"a": "9" * 5000}},
+        {"modality": {"0": "T1"}, "labels": {"a": 1}, "file_ending": None},
     ],
 )
 def test_a_dataset_json_that_lacks_what_is_needed(tmp_path: Path, content: dict[str, object]) -> None:
     write_json(tmp_path, **content)
     with pytest.raises(DataError, match=r"dataset\.json: key .* repair it"):
         open_dataset("x", tmp_path)
+
+
+def test_a_dataset_json_written_by_hand(tmp_path: Path) -> None:
+    """With a byte order mark, channels as a list and values as texts."""
+    write_nnunet(tmp_path, (1,))
+    write_json(tmp_path, channel_names=["T1", "T2"], labels={"background": 0, "a": "1.0"})
+    file = tmp_path / "dataset.json"
+    file.write_text(file.read_text(), encoding="utf-8-sig")
+    assert [case.id for case in load(tmp_path, "mine/T2/a")] == ["BraTS_002", "BraTS_010"]
+
+
+NNUNET = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "a": 1}}
+
+
+def test_a_case_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    write_nnunet(tmp_path, (1,))
+    write_nifti(tmp_path / "labelsTr" / "old" / "BraTS_002.nii.gz", tiny_label(0, 1))
+    write_json(tmp_path, **NNUNET)
+    with pytest.raises(DataError, match=r"'BraTS_002' has two label maps, labelsTr/.* and labelsTr/old/.*keep one"):
+        open_dataset("x", tmp_path)
+
+
+def test_label_maps_with_a_channel_number_are_an_error_whatever_the_modality(tmp_path: Path) -> None:
+    for case_id in ("a", "b"):
+        for channel in range(2):
+            write_nifti(tmp_path / "imagesTr" / f"{case_id}_{channel:04d}.nii.gz", tiny_head(channel))
+        write_nifti(tmp_path / "labelsTr" / f"{case_id}_0000.nii.gz", tiny_label(1))
+    write_json(tmp_path, **NNUNET)
+    with pytest.raises(
+        DataError, match=r"a_0000\.nii\.gz: a label map .* carries no channel number; rename it to a\.nii"
+    ):
+        open_dataset("x", tmp_path)
+
+
+def test_files_that_are_not_read_and_cases_that_are_missing_are_told(tmp_path: Path) -> None:
+    write_nnunet(tmp_path, (1,))
+    write_nifti(tmp_path / "labelsTr" / "BraTS_030.nii", tiny_label(1))
+    write_json(tmp_path, **NNUNET, numTraining=3)
+    first, second = open_dataset("x", tmp_path).notes
+    assert first == "1 files in labelsTr do not end with .nii.gz and are not read: BraTS_030.nii first."
+    assert second == "dataset.json announces 3 training cases, but labelsTr holds 2 label maps."
+
+
+def test_names_with_signs_are_written_with_hyphens(tmp_path: Path) -> None:
+    write_nnunet(tmp_path, (1, 2, 3))
+    labels = {"background": 0, "prostate/uterus": 1, "left lung": 2, "a-b": 3}
+    write_json(tmp_path, channel_names={"0": "T1/Gd", "1": "T2*"}, labels=labels)
+    for name in ("x/T2*/prostate-uterus", "x/T1-Gd/left-lung", "x/T1-Gd/left lung"):
+        assert all(case.label.any() for case in load(tmp_path, name))
+    with pytest.raises(DataError, match=r"did you mean 'prostate-uterus'"):
+        load(tmp_path, "x/T2*/prostate-uteru")
+    with pytest.raises(ConfigError, match=r"a slash in a name becomes a hyphen, prostate-uterus"):
+        load(tmp_path, "x/T2*/prostate/uterus")
+
+
+def test_two_names_of_one_spelling_are_not_mixed_up(tmp_path: Path) -> None:
+    write_nnunet(tmp_path, (1, 2))
+    write_json(tmp_path, channel_names={"0": "T1", "1": "T2"}, labels={"background": 0, "a b": 1, "a-b": 2})
+    assert_array_equal(load(tmp_path, "x/T1/a-b")[0].label, tiny_label(0, 1)[BOX])
+    assert_array_equal(load(tmp_path, "x/T1/a b")[0].label, tiny_label(1)[BOX])
+
+
+@pytest.mark.parametrize("ids", [("p²", "p③"), ("p٣", "p10")])
+def test_ids_with_other_digits(tmp_path: Path, ids: tuple[str, str]) -> None:
+    for case_id in ids:
+        write_case(tmp_path, case_id)
+    describe(tmp_path)
+    assert {case.id for case in open_dataset("mine", tmp_path).cases} == set(ids)
+
+
+def test_more_structures_than_a_byte_holds(tmp_path: Path) -> None:
+    write_nifti(tmp_path / "p1" / "T1.nii.gz", tiny_head())
+    values = np.array([0, 255, 1300], np.int16)
+    write_nifti(tmp_path / "p1" / "p1_label.nii.gz", values[tiny_label(1, 2)])
+    describe(tmp_path, modalities=["T1"], structures={f"s{value}": value for value in range(1, 1301)})
+    assert_array_equal(load(tmp_path, "mine/T1/s255")[0].label, tiny_label(1)[BOX])
+    assert_array_equal(load(tmp_path, "mine/T1/s1300")[0].label, tiny_label(0, 1)[BOX])
+    with pytest.raises(DataError, match="255 structures in one task; at most 254"):
+        load(tmp_path, "mine/T1/" + "+".join(f"s{value}" for value in range(1, 256)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modalities": {"T1": 0}}, r"key 'modalities\.T1': expected a text; put it into quotes \(found 0\)"),
+        ({"structures": {True: 1}}, r"key 'structures': YAML reads a name in it as True; put it into quotes"),
+    ],
+)
+def test_what_yaml_takes_for_something_else_is_named(tmp_path: Path, changes: dict, message: str) -> None:
+    describe(tmp_path, **changes)
+    with pytest.raises(ConfigError, match=message):
+        open_dataset("mine", tmp_path)
 
 
 @pytest.mark.parametrize("names", [("t1gd", "T1POST"), ("t2f", "T2-FLAIR"), ("zscore", "zscore")])

@@ -130,13 +130,66 @@ class TestZooBundle:
         assert source.signature is None
 
     @pytest.mark.parametrize("key", [None, "model", "state_dict"])
-    @pytest.mark.parametrize("prefix", ["", "module."])
+    @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "_orig_mod.module.", "net.", "model.net."])
     def test_checkpoints_as_they_occur(self, zoo_bundle: Path, key: str | None, prefix: str) -> None:
         state = torch.load(zoo_bundle / WEIGHTS, weights_only=True)
         stored: Any = {prefix + name: value.half() for name, value in state.items()}
         torch.save({key: stored, "epoch": 3} if key else stored, zoo_bundle / WEIGHTS)
         loaded = read_bundle(zoo_bundle).load_network().state_dict()
         assert all(torch.equal(loaded[name], value.half().float()) for name, value in state.items())
+
+    def test_what_is_beside_the_network_is_left(self, zoo_bundle: Path) -> None:
+        """Lightning keeps the weights of the loss too; a part of the network may have been compiled."""
+        state = torch.load(zoo_bundle / WEIGHTS, weights_only=True)
+        first = next(iter(state))
+        stored = {f"net.{name}": value for name, value in state.items()} | {"loss.weight": torch.ones(2)}
+        stored[f"net.{first.replace('.', '._orig_mod.', 1)}"] = stored.pop(f"net.{first}")
+        torch.save({"state_dict": stored, "epoch": 3}, zoo_bundle / WEIGHTS)
+        loaded = read_bundle(zoo_bundle).load_network().state_dict()
+        assert all(torch.equal(loaded[name], value.float()) for name, value in state.items())
+
+    def test_weights_that_are_there_twice_are_not_guessed(self, zoo_bundle: Path) -> None:
+        state = torch.load(zoo_bundle / WEIGHTS, weights_only=True)
+        torch.save(
+            {f"{who}.{name}": it for who in ("student", "teacher") for name, it in state.items()}, zoo_bundle / WEIGHTS
+        )
+        with pytest.raises(BundleError, match=r"are there twice, behind 'student\.' and 'teacher\.'"):
+            read_bundle(zoo_bundle).load_network()
+
+    @pytest.mark.parametrize(
+        ("postprocessing", "activation"),
+        [
+            ("@post", "sigmoid"),
+            ({"transforms": "@post"}, "sigmoid"),
+            ({"transforms": [{"_target_": "Compose", "transforms": ["@post#1"]}]}, "sigmoid"),
+            ({"transforms": [{"_target_": "Activationsd", "sigmoid": "@overlap"}]}, "sigmoid"),
+            ({"transforms": [{"_target_": "Activationsd", "sigmoid": [False, True]}]}, "sigmoid"),
+            ({"transforms": [{"_target_": "Activationsd", "sigmoid": True, "_disabled_": True}]}, "softmax"),
+            ({"transforms": "@nowhere"}, "softmax"),
+            (None, "softmax"),
+        ],
+    )
+    def test_the_activation_is_found_wherever_it_is_written(
+        self, zoo_bundle: Path, postprocessing: Any, activation: str
+    ) -> None:
+        inference = json.loads((zoo_bundle / INFERENCE).read_text())
+        inference |= {"post": [{"_target_": "X"}, {"_target_": "Activationsd", "sigmoid": True}], "overlap": True}
+        (zoo_bundle / INFERENCE).write_text(json.dumps(inference | {"postprocessing": postprocessing}))
+        assert read_bundle(zoo_bundle).activation == activation
+
+    def test_one_channel_needs_a_sigmoid(self, zoo_bundle: Path) -> None:
+        inference = json.loads((zoo_bundle / INFERENCE).read_text())
+        inference["network_def"]["out_channels"] = 1
+        metadata = json.loads((zoo_bundle / METADATA).read_text())
+        metadata["network_data_format"]["outputs"]["pred"] |= {"num_channels": 1, "channel_def": {"0": "lesion"}}
+        (zoo_bundle / METADATA).write_text(json.dumps(metadata))
+        (zoo_bundle / INFERENCE).write_text(json.dumps(inference))
+        assert read_bundle(zoo_bundle).activation == "sigmoid"
+        (zoo_bundle / INFERENCE).write_text(json.dumps(inference | {"postprocessing": {"transforms": []}}))
+        with pytest.raises(
+            BundleError, match=r"one output channel, but no transform says sigmoid: true; write it there"
+        ):
+            read_bundle(zoo_bundle)
 
     def test_modality_falls_back_to_the_field(self, zoo_bundle: Path) -> None:
         metadata = json.loads((zoo_bundle / METADATA).read_text())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.errors import DataError, did_you_mean
-from medtrans.tasks import IGNORE_LABEL, Kind
+from medtrans.tasks import IGNORE_LABEL, Kind, spelled
 
 LABEL = "label"
 """Name of the label map in data sets that have one per case."""
@@ -90,15 +92,15 @@ class Dataset:
     def classes(self, structure: str) -> dict[str, Structure]:
         """The classes of a task by name, without the background: all, one structure, or several joined by ``+``.
 
-        A space in a name may be written as a hyphen: ``traffic-light``.
+        Names are written as `spelled` says, ``traffic-light``, or as they are.
         """
         if structure == self.every_class:
             return dict(self.structures)
-        written = {name.replace(" ", "-"): name for name in self.structures} | {name: name for name in self.structures}
+        written = _by_spelling(self.structures)
         names = [structure] if structure in written else structure.split("+")
         for name in names:
             if name not in written:
-                known = [*self.structures, *([self.every_class] if self.every_class else [])]
+                known = [*map(spelled, self.structures), *([self.every_class] if self.every_class else [])]
                 raise DataError(f"structure '{name}' is not in {self.root}; {did_you_mean(name, known)}")
         names = [written[name] for name in names]
         if len(set(names)) < len(names):
@@ -124,12 +126,21 @@ class Dataset:
         return [by_id[case_id] for case_id in dict.fromkeys(ids)]
 
     def image(self, case: CaseFiles, modality: str) -> ImageFile:
-        """The case's file of one modality; raises DataError where it has none."""
-        if modality in case.images:
-            return case.images[modality]
-        if modality not in self.modalities:
-            raise DataError(f"modality '{modality}' is not in {self.root}; {did_you_mean(modality, self.modalities)}")
+        """The case's file of one modality, whose name is written likewise; raises DataError where it has none."""
+        found = _by_spelling(self.modalities).get(modality)
+        if found is not None and found in case.images:
+            return case.images[found]
+        if found is None:
+            known = map(spelled, self.modalities)
+            raise DataError(f"modality '{modality}' is not in {self.root}; {did_you_mean(modality, known)}")
         raise DataError(f"case '{case.id}' has no {modality} image in {self.root}; add it or leave the case out")
+
+
+def _by_spelling(names: Iterable[str]) -> dict[str, str]:
+    """The names by how they are written in a task; as they are, and as `spelled` says where that means one of them."""
+    there = list(names)
+    spellings = Counter(map(spelled, there))
+    return {spelled(name): name for name in there if spellings[spelled(name)] == 1} | {name: name for name in there}
 
 
 def coded_structures(
@@ -137,9 +148,8 @@ def coded_structures(
 ) -> tuple[dict[str, Structure], dict[int, int]]:
     """Structures and coding of a described data set: the values that it names, numbered 1.. in ascending order."""
     named = sorted({value for of in values.values() for value in of} - {0})
-    coding = (
-        {0: 0} | {value: number for number, value in enumerate(named, start=1)} | dict.fromkeys(ignore, IGNORE_LABEL)
-    )
+    numbers = (number for number in count(1) if number != IGNORE_LABEL)
+    coding = {0: 0} | dict(zip(named, numbers, strict=False)) | dict.fromkeys(ignore, IGNORE_LABEL)
     return {name: Structure(tuple(coding[value] for value in of)) for name, of in values.items()}, coding
 
 
@@ -156,7 +166,7 @@ def coding_for(path: Path, values: Sequence[int], codings: Sequence[Mapping[int,
 
 def natural_order(text: object) -> list[Any]:
     """Sort key that compares digits as numbers: subject-2 before subject-10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(text)) if part]
 
 
 def visible_files(root: Path) -> list[Path]:

@@ -24,7 +24,7 @@ def index(root: Path) -> Dataset:
     if not (root / "images").is_dir():
         raise DataError(f"{root / 'images'}: no such folder; give the folder that holds images/ and labels/ as root")
     images = [path for path in visible_files(root / "images") if path.suffix.lower() == ".png"]
-    good = [path for path in images if not (path.stem.isdigit() and int(path.stem) in _LEFT_OUT)]
+    good = [path for path in images if not (path.stem.isdecimal() and int(path.stem) in _LEFT_OUT)]
     cases = [_case(root, path) for path in good]
     n_out = len(images) - len(good)
     note = f"Left out as known to be blank or not to fit their labels: {n_out} of {len(images)} images."

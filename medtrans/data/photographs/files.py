@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from medtrans.errors import DataError
 
@@ -40,7 +40,7 @@ _MODES = {  # Pillow's name: ours
 
 
 def read_photograph(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit RGB image, shape (height, width, 3).
+    """Read an 8-bit RGB image, shape (height, width, 3), upright: as its EXIF orientation says.
 
     Raises DataError where the file is missing, truncated, no PNG or JPEG, of another kind (16 bits, alpha, grey,
     palette), or of one colour.
@@ -49,7 +49,7 @@ def read_photograph(path: Path) -> NDArray[np.uint8]:
         depth = _bit_depth(path)
         if image.mode != "RGB" or depth != 8:
             raise DataError(f"{path}: is {_kind(image, depth)}; {_HOW_TO_CONVERT}")
-        pixels = np.asarray(image)
+        pixels = _upright(image)
     if (pixels[0] == pixels[0, 0]).all() and (pixels == pixels[0, 0]).all():  # one row is enough for nearly all
         colour = tuple(pixels[0, 0].tolist())
         raise DataError(f"{path}: every pixel is {colour}; check the file or leave the case out")
@@ -67,7 +67,7 @@ def read_class_indices(path: Path) -> NDArray[np.uint8]:
             raise DataError(f"{path}: is a {image.format} file, which does not keep class indices; give a PNG")
         if image.mode not in ("L", "P") or (image.mode == "L" and depth != 8):
             raise DataError(f"{path}: {_not_indices(image, depth)}")
-        return np.asarray(image)
+        return _upright(image)
 
 
 def preprocess_photograph(
@@ -102,6 +102,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         detail = " ".join(str(error).replace(str(path), "").split())[-120:]
         raise DataError(f"{path}: truncated, or not a PNG or JPEG image ({detail}); fetch or copy it again") from error
+
+
+def _upright(image: Image.Image) -> NDArray[np.uint8]:
+    """Its pixels as viewers show them: turned and mirrored as its EXIF orientation asks for."""
+    return np.asarray(ImageOps.exif_transpose(image), dtype=np.uint8)
 
 
 def _bit_depth(path: Path) -> int:

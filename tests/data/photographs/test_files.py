@@ -139,3 +139,24 @@ def test_fine_stripes_become_grey_not_coarse_stripes() -> None:
     image, _ = preprocess_photograph(stripes, np.zeros((8, 64), np.uint8), (8, 16))
     grey = image[0, :, 1:-1] * 0.229 + 0.485
     assert_allclose(grey, 0.5, atol=0.01)
+
+
+STORED = {  # upright to what is stored with an EXIF orientation, by its number
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: np.rot90,  # a viewer turns it clockwise
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels, -1),
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_photographs_and_label_maps_are_read_upright(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for upright, read in ((tiny_photograph(), read_photograph), (noise(), read_class_indices)):
+        Image.fromarray(np.ascontiguousarray(STORED[orientation](upright))).save(tmp_path / "a.png", exif=exif)
+        assert_array_equal(read(tmp_path / "a.png"), upright)

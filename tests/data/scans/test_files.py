@@ -205,6 +205,121 @@ def test_a_fractional_label_is_an_error(tmp_path: Path, bad: float) -> None:
         read_label(write_nifti(tmp_path / "seg.nii", voxels), ({0: 0, 1: 1},))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32])
+def test_labels_under_a_scale_factor(tmp_path: Path, dtype: type) -> None:
+    """Float labels under an integer data type come back rounded to the step of its scale factor."""
+    voxels = (
+        np.array([0, 1, 2, 1035])[tiny_label(1, 2, 3)].astype(np.float32)
+        if dtype != np.uint8
+        else tiny_label(1, 2, 3) * 40.0
+    )
+    image = nib.Nifti1Image(voxels, RAS)
+    image.set_data_dtype(dtype)
+    image.set_sform(RAS, 1)
+    nib.save(image, tmp_path / "seg.nii")
+    assert (np.asarray(nib.load(tmp_path / "seg.nii").dataobj) != voxels).any()
+    codings = {0: 0, 1: 1, 2: 2, 1035: 3, 40: 1, 80: 2, 120: 3}
+    assert_array_equal(read_label(tmp_path / "seg.nii", (codings,)).voxels, tiny_label(1, 2, 3))
+
+
+def test_resampled_labels_under_a_scale_factor_are_an_error(tmp_path: Path) -> None:
+    voxels = tiny_label(1).astype(np.float32)
+    voxels[0, 0, :4] = 0.2, 0.4, 0.6, 0.8
+    image = nib.Nifti1Image(voxels, RAS)
+    image.header.set_slope_inter(0.2, 0)
+    image.set_data_dtype(np.uint8)
+    nib.save(image, tmp_path / "seg.nii")
+    with pytest.raises(DataError, match=r"label value 0\.\d+ is not a whole number"):
+        read_label(tmp_path / "seg.nii", ({0: 0, 1: 1},))
+
+
+@pytest.mark.parametrize(("unit", "in_mm"), [("meter", 1000), ("mm", 1), ("micron", 0.001)])
+def test_lengths_come_in_millimetres(tmp_path: Path, unit: str, in_mm: float) -> None:
+    image = nib.Nifti1Image(COUNTING, np.diag([2.0, 2.0, 2.0, 1.0]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "scan.nii")
+    assert_allclose(read_volume(tmp_path / "scan.nii").spacing_mm, [2 * in_mm] * 3)
+
+
+def test_components_of_a_vector_image_come_after_its_only_point_in_time(tmp_path: Path) -> None:
+    both = np.stack([COUNTING, COUNTING[::-1]], axis=-1)[:, :, :, None]
+    write_nifti(tmp_path / "scan.nii.gz", both)
+    for channel, expected in enumerate((COUNTING, COUNTING[::-1])):
+        assert_array_equal(read_volume(tmp_path / "scan.nii.gz", channel).voxels, expected)
+    image = SimpleITK.Compose([SimpleITK.GetImageFromArray(it.transpose(2, 1, 0)) for it in (COUNTING, COUNTING[::-1])])
+    SimpleITK.WriteImage(image, str(tmp_path / "itk.nii.gz"))
+    assert_array_equal(read_volume(tmp_path / "itk.nii.gz", 1).voxels, COUNTING[::-1])
+    write_nifti(tmp_path / "film.nii.gz", np.zeros((2, 3, 4, 5, 2), np.float32))
+    with pytest.raises(DataError, match="2x3x4x5x2 voxels"):
+        read_volume(tmp_path / "film.nii.gz", 0)
+
+
+def test_a_label_map_may_have_kept_either_coordinate_system_of_its_image(tmp_path: Path) -> None:
+    moved = RAS + np.array([[0, 0, 0, 12.0]] + [[0] * 4] * 3)
+    image = nib.Nifti1Image(tiny_head(), None)
+    image.set_qform(RAS, 1)
+    image.set_sform(moved, 4)
+    nib.save(image, tmp_path / "scan.nii")
+    label = nib.Nifti1Image(tiny_label(1), None)
+    label.set_qform(RAS, 1)
+    label.set_sform(None, 0)
+    nib.save(label, tmp_path / "seg.nii")
+    both = read_volume(tmp_path / "scan.nii"), read_volume(tmp_path / "seg.nii")
+    assert_allclose(both[0].affine, moved)
+    check_same_grid("a", *both)
+    far = Volume(Path("seg.nii"), tiny_label(1), RAS + 5 * (moved - RAS))
+    with pytest.raises(DataError, match="up to 48 mm apart"):
+        check_same_grid("a", both[0], far)
+
+
+@pytest.mark.parametrize("suffix", [".mgz", ".mgh"])
+def test_freesurfer_s_format(tmp_path: Path, suffix: str) -> None:
+    affine = np.array([[-2.0, 0, 0, 9], [0, 0, 1.5, -4], [0, 3, 0, 5], [0, 0, 0, 1]])
+    nib.save(nib.MGHImage(COUNTING, affine), tmp_path / f"scan{suffix}")
+    volume = read_volume(tmp_path / f"scan{suffix}")
+    assert volume.oriented
+    assert_array_equal(volume.voxels, COUNTING)
+    assert_allclose(volume.affine, affine, atol=1e-5)
+
+
+def write_dicom(folder: Path, voxels: np.ndarray, heights: list[float], series: str = "1.2.3") -> Path:
+    """Axial slices, [x, y, z] in LPS with 2 mm pixels, at these heights; written last slice first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = SimpleITK.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number in reversed(range(voxels.shape[2])):
+        image = SimpleITK.GetImageFromArray(voxels[:, :, number].T.astype(np.int16))
+        image.SetSpacing((2.0, 2.0))
+        tags = {
+            "0008|0060": "MR", "0020|000e": series, "0020|000d": "1.2", "0008|0018": f"{series}.{number}",
+            "0020|0032": f"0\\0\\{heights[number]}", "0020|0037": "1\\0\\0\\0\\1\\0", "0020|0013": str(number),
+        }  # fmt: skip
+        for tag, value in tags.items():
+            image.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{series}-{number:03d}.dcm"))
+        writer.Execute(image)
+    return folder
+
+
+def test_a_folder_of_dicom_slices_is_a_volume(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    volume = read_volume(write_dicom(tmp_path / "T1", COUNTING, [0.0, 3.0, 6.0, 9.0]))
+    assert_array_equal(volume.voxels, COUNTING)
+    assert_allclose(volume.affine, np.diag([-2.0, -2.0, 3.0, 1.0]))
+    assert capfd.readouterr().err == ""
+
+
+def test_folders_that_are_no_volume_are_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(DataError, match="slices lie 3 to 6 mm apart; is one missing"):
+        read_volume(write_dicom(tmp_path / "gap", COUNTING, [0.0, 3.0, 6.0, 12.0]))
+    two = write_dicom(write_dicom(tmp_path / "two", COUNTING, [0.0, 3, 6, 9]), COUNTING, [0.0, 3, 6, 9], series="1.2.4")
+    with pytest.raises(DataError, match="holds 2 DICOM series"):
+        read_volume(two)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="a folder that holds no DICOM slices"):
+        read_volume(tmp_path / "none")
+    assert capfd.readouterr().err == ""
+
+
 def volume(affine: np.ndarray = RAS, shape: tuple[int, ...] = (100, 4, 4), oriented: bool = True) -> Volume:
     return Volume(Path("scan.nii"), np.zeros(shape, np.uint8), affine, oriented)
 
