@@ -16,7 +16,7 @@ from medtrans.tasks import IGNORE_LABEL, Case
 def slice_cases(
     case_id: str, volume: Prepared, slices: int | Sequence[int] | None, empty_slices: int | None = None
 ) -> tuple[list[Case], tuple[str, ...]]:
-    """Slices along the last axis as cases ``<case_id>/z081``, and notes on what was not as asked.
+    """Slices along the last axis as cases ``<case_id>/z081`` (or x, y), and notes on what was not as asked.
 
     The number is the slice's index in the file after reorientation. ``slices``: how many, at equal steps of the
     structure's cumulative area; or which, by that index; or None for every slice that holds brain. ``empty_slices``
@@ -95,7 +95,7 @@ def _slices_named(case_id: str, volume: Prepared, slices: Sequence[int]) -> list
 
 def _slice_case(case_id: str, volume: Prepared, z: int, stands_for: float) -> Case:
     return Case(
-        id=f"{case_id}/z{z + volume.first_slice:03d}",
+        id=f"{case_id}/{volume.across}{z + volume.first_slice:03d}",
         image=np.ascontiguousarray(volume.image[None, :, :, z]),  # a copy, so that the volume can go
         label=np.ascontiguousarray(volume.label[:, :, z]),
         spacing_mm=volume.spacing_mm[:2],

@@ -173,3 +173,25 @@ def test_labels_outside_the_brain_are_noted() -> None:
     assert preprocess(as_volume(tiny_head()), label, IN_3D).notes == (
         "25% of the labelled voxels lie outside the brain, where the image is 0.",
     )
+
+
+@pytest.mark.parametrize(("thick", "letter"), [(0, "x"), (1, "y"), (2, "z")])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_slices_in_two_dimensions_are_those_of_the_file(thick: int, letter: str, order: tuple[int, int, int]) -> None:
+    """A head whose pixels are 1 mm, 6 mm along one RAS axis, stored with its axes in any order."""
+    spacing = np.ones(3)
+    spacing[thick] = 6
+    head, label = tiny_head(), tiny_label(1)
+    affine = np.diag([*spacing, 1.0])[:, [*order, 3]]
+    stored = as_volume(head.transpose(order), affine)
+    prepared = preprocess(stored, label.transpose(order), PreprocessingSettings(dimensions=2, spacing_mm=1.0))
+    assert prepared.across == letter
+    assert prepared.spacing_mm == (1, 1, 6)
+    expected = np.moveaxis(label[BOX], thick, 2)
+    assert_array_equal(prepared.label, expected)
+    assert any("its slices are" in note for note in prepared.notes) == (letter != "z")
+    assert preprocess(stored, label.transpose(order), IN_3D).across == "z"
+
+
+def test_slices_that_are_a_little_thicker_are_cut_from_feet_to_head() -> None:
+    assert preprocess(as_volume(tiny_head(), np.diag([1.9, 1.0, 1.0, 1.0])), tiny_label(1), IN_2D).across == "z"
