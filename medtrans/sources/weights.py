@@ -14,8 +14,15 @@ from torch import Tensor, nn
 
 from medtrans.errors import BundleError, NetworkError
 from medtrans.networks import network_skeleton
+from medtrans.sources.archive import check_archive
 
 _WRAPPERS = ("model", "state_dict", "network", "net")  # keys under which checkpoints keep the weights
+
+
+_DTYPES = frozenset(
+    {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+    | {torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+)
 
 
 def write_weights(file: Path, network: nn.Module) -> None:
@@ -50,6 +57,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     """The state dictionary in a file, as it is or under a usual key. Raises BundleError for anything but tensors."""
     if _is_torchscript(file):
         raise BundleError(f"{file}: refused, it is a TorchScript archive, which is code; ask for a state dictionary")
+    check_archive(file)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a broken or malicious file makes torch raise almost anything
@@ -62,11 +70,27 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         raise BundleError(f"{file}: holds {type(content).__name__}, not a state dictionary")
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise BundleError(f"{file}: '{key}' is {type(value).__name__}, not a tensor; is this a state dictionary?")
+            shown = ascii(key)[:80] if isinstance(key, str) else f"a key that is {type(key).__name__}"
+            raise BundleError(f"{file}: {shown} is {type(value).__name__}, not a tensor; is this a state dictionary?")
+        if reason := _not_plain(value):
+            raise BundleError(f"{file}: {ascii(key)[:80]} {reason}; ask for plain, dense weights")
     content = {key.replace("_orig_mod.", ""): value for key, value in content.items()}  # of torch.compile, anywhere
     if all(key.startswith("module.") for key in content):  # of DataParallel, also where a part of a network is saved
         content = {key.removeprefix("module."): value for key, value in content.items()}
     return content
+
+
+def _not_plain(tensor: Tensor) -> str:
+    """Why a tensor is not an array of numbers that the file holds in whole; empty where it is."""
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_quantized:
+        return "is sparse, nested or quantised"
+    if tensor.device.type != "cpu":
+        return f"lies on the device {tensor.device.type}, without numbers"
+    if tensor.dtype not in _DTYPES:
+        return f"is {tensor.dtype}"
+    if not tensor.is_contiguous():  # one number may stand for gigabytes
+        return "is a view of other numbers"
+    return ""
 
 
 def _without_prefix(file: Path, weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

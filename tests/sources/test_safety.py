@@ -47,6 +47,70 @@ class TestMaliciousWeights:
         torch.load(tmp_path / "model.pt", weights_only=False)
         assert canary.exists()
 
+    @pytest.mark.parametrize("seed", range(12))
+    def test_one_flipped_bit_is_found(self, bundle: Path, seed: int) -> None:
+        """Wherever it lies: torch reads most of these without a word."""
+        weights = bundle / WEIGHTS
+        content = bytearray(weights.read_bytes())
+        place = int(np.random.default_rng(seed).integers(8 * len(content)))
+        content[place // 8] ^= 1 << place % 8
+        weights.write_bytes(content)
+        before = read_bundle(bundle)
+        try:
+            before.load_network()
+        except BundleError as error:
+            assert "\n" not in str(error)
+        else:  # padding between members, or a header's field that nobody reads
+            with zipfile.ZipFile(weights) as archive:
+                assert archive.testzip() is None
+
+    @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_packed_members(self, bundle: Path, compression: int) -> None:
+        weights = bundle / WEIGHTS
+        with zipfile.ZipFile(weights) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(weights, "w", compression) as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        with pytest.raises(BundleError, match="zip members are packed"):
+            read_all(bundle)
+
+    @pytest.mark.filterwarnings("ignore:Duplicate name")
+    def test_a_member_that_is_there_twice(self, bundle: Path) -> None:
+        with zipfile.ZipFile(bundle / WEIGHTS, "a") as archive:
+            archive.writestr(archive.namelist()[0], b"another one")
+        with pytest.raises(BundleError, match=r"is there 2 times"):
+            read_all(bundle)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (
+                lambda it: it.flatten()[:1].expand(it.numel()).reshape(it.shape).as_strided(it.shape, (0,) * it.ndim),
+                "view",
+            ),
+            (lambda it: it.to(torch.float8_e4m3fn), "is torch.float8_e4m3fn"),
+            (lambda it: it.to("meta"), "device meta"),
+            (lambda it: it.to_sparse(), "is sparse"),
+            (lambda it: torch.nested.nested_tensor([it, it]), "nested"),
+            (lambda it: it.to(torch.complex64), "is torch.complex64"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore")
+    def test_tensors_that_are_no_plain_arrays(self, bundle: Path, change: Any, message: str) -> None:
+        state = torch.load(bundle / WEIGHTS, weights_only=True)
+        name = next(name for name, value in state.items() if value.ndim == 4)
+        torch.save(state | {name: change(state[name])}, bundle / WEIGHTS)
+        with pytest.raises(BundleError, match=f"{message}|holds more than tensors") as caught:
+            read_all(bundle)
+        assert "\n" not in str(caught.value)
+
+    def test_a_name_of_megabytes_is_cut(self, bundle: Path) -> None:
+        torch.save({"a\x1b[31m" * 10**6: "x"}, bundle / WEIGHTS)
+        with pytest.raises(BundleError) as caught:
+            read_all(bundle)
+        assert len(str(caught.value)) < 1000 and str(caught.value).isprintable()
+
     @pytest.mark.parametrize("legacy", [False, True])
     @pytest.mark.parametrize("wrapped", [False, True])
     def test_a_pickle_with_code(self, bundle: Path, canary: Path, legacy: bool, wrapped: bool) -> None:
