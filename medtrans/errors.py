@@ -50,6 +50,27 @@ class MedtransWarning(UserWarning):
     """Something was left out or done differently; the result says so too."""
 
 
+def one_line(error: BaseException, most: int = 400) -> str:
+    r"""What an error says in one printable line of at most so many signs, whatever the names in it hold.
+
+    >>> one_line(ValueError("no such\n  key"))
+    'no such key'
+    """
+    text = " ".join(str(error).split())
+    text = "".join(sign if sign.isprintable() else "\ufffd" for sign in text[: 2 * most] + text[2 * most :][-most:])
+    if len(text) > most:
+        text = f"{text[: most // 2]} ... {text[-(most // 2) :]}"
+    return text or type(error).__name__
+
+
+def reason(error: BaseException) -> str:
+    """Why something of others is left out: what a MedtransError says; of any other error its kind too."""
+    told = one_line(error)
+    return (
+        told if isinstance(error, MedtransError) or told == type(error).__name__ else f"{type(error).__name__}: {told}"
+    )
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """End of an error message for an unknown name: the nearest known one, or all of them."""
     names = sorted(known)

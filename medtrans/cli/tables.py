@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from medtrans.cli.terminal import out
-from medtrans.errors import BundleError
+from medtrans.errors import reason
 
 if TYPE_CHECKING:
     from medtrans.sources import Signature, Source
@@ -53,8 +53,8 @@ def _why_refused(source: Source) -> str:
     """Why the weights cannot be loaded; empty if they can."""
     try:
         source.load_network()
-    except BundleError as error:
-        return str(error)
+    except Exception as error:  # whatever a stranger's files lead to, the others are listed
+        return reason(error)
     return ""
 
 

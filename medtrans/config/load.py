@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from medtrans.config.settings import Settings
-from medtrans.errors import ConfigError, did_you_mean
+from medtrans.errors import ConfigError, did_you_mean, one_line
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -24,7 +24,7 @@ def load_settings(path: str | Path, kind: type[AnySettings]) -> AnySettings:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise ConfigError(f"{path}: not a YAML file: {detail}; repair it") from error
     if not isinstance(raw, dict):
         found = "nothing" if raw is None else type(raw).__name__

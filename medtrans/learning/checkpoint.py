@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from medtrans.config import differences
-from medtrans.errors import TrainingError
+from medtrans.errors import TrainingError, one_line
 
 
 @dataclass(frozen=True)
@@ -77,4 +77,4 @@ def _one_line(error: Exception) -> str:
         return error.strerror
     if isinstance(error, pickle.UnpicklingError):  # torch's advice would be to run what is in the file
         return "truncated, or not a checkpoint"
-    return " ".join(str(error).split())[:120] or type(error).__name__
+    return one_line(error, 120)

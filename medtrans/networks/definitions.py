@@ -16,7 +16,7 @@ from monai.networks.nets import AttentionUnet, BasicUNet, DynUNet, SegResNet, Se
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from medtrans.errors import NetworkError, did_you_mean
+from medtrans.errors import NetworkError, did_you_mean, one_line
 from medtrans.networks import scenes
 from medtrans.networks.chance import seeded
 from medtrans.networks.scenes import FRRNA, FRRNB, FCN8s, PSPNet, SegNet, UNet
@@ -166,7 +166,7 @@ def _construct(definition: Mapping[str, Any]) -> nn.Module:
     try:
         return architecture(**arguments)
     except Exception as error:  # MONAI's constructors raise whatever their innermost layer does
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise NetworkError(f"{architecture.__name__} cannot be built from these arguments: {reason}") from error
 
 

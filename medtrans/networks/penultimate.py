@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medtrans.errors import NetworkError, did_you_mean
+from medtrans.errors import NetworkError, did_you_mean, one_line
 from medtrans.networks.grid import Grid, cropped
 from medtrans.networks.scenes import SceneNetwork
 
@@ -55,10 +55,10 @@ def _run_on_small_image(network: nn.Module, spatial_dims: int, in_channels: int)
     raise _not_accepted(network, spatial_dims, in_channels, reason) from reason
 
 
-def _not_accepted(network: nn.Module, spatial_dims: int, in_channels: int, reason: object) -> NetworkError:
+def _not_accepted(network: nn.Module, spatial_dims: int, in_channels: int, reason: Exception | str) -> NetworkError:
     return NetworkError(
         f"{type(network).__name__} does not accept {spatial_dims}D images of {in_channels} channels: "
-        f"{' '.join(str(reason).split())}"
+        f"{reason if isinstance(reason, str) else one_line(reason)}"
     )
 
 

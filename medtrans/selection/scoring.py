@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medtrans.errors import BundleError, MedtransError, MedtransWarning
+from medtrans.errors import BundleError, MedtransError, MedtransWarning, reason
 from medtrans.features import PixelFeatures, extract_features
 from medtrans.metrics.registry import ARRAY_NAMES, Metric
 from medtrans.networks import size_divisor
@@ -80,11 +80,11 @@ def score_source(
     with clock("features"):
         try:
             arrays = pixel_arrays(source, target, [look.looked for look in looks], device)
-        except (MedtransError, RuntimeError) as error:  # RuntimeError: torch's own, out of memory among them
+        except Exception as error:  # a stranger's network may fail in any way
+            why = reason(error)
             if isinstance(error, BundleError):  # weights are read here, long after the pool was
-                warnings.warn(f"source '{source.name}' is left out: {error}", MedtransWarning, stacklevel=2)
-            reason = _one_line(error)
-            return [({}, [Missing(source.name, metric.label, reason) for metric in look.metrics]) for look in looks]
+                warnings.warn(f"source '{source.name}' is left out: {why}", MedtransWarning, stacklevel=2)
+            return [({}, [Missing(source.name, metric.label, why) for metric in look.metrics]) for look in looks]
     return [_scored(source, look, found, clock) for look, found in zip(looks, arrays, strict=True)]
 
 
@@ -97,7 +97,7 @@ def _scored(source: Source, look: Look, arrays: Mapping[str, Any], clock: Stopwa
                 _require_current(source, metric)
                 values[metric.label] = metric_values(metric, arrays, look.looked.sample)
             except Exception as error:  # a metric by third parties may fail in any way
-                missing.append(Missing(source.name, metric.label, _one_line(error)))
+                missing.append(Missing(source.name, metric.label, reason(error)))
     return values, missing
 
 
@@ -197,7 +197,3 @@ def same_pixels(sample: PixelSample) -> bool:
 def _chosen(arrays: Mapping[str, Any], name: str, chosen: Any) -> Any:
     """The array at one repetition's pixels; those of the signature and of whole images stay as they are."""
     return arrays[name][chosen] if name in _OF_SAMPLED else arrays[name]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

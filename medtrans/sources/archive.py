@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from pathlib import Path
 
-from medtrans.errors import BundleError
+from medtrans.errors import BundleError, one_line
 
 
 def check_archive(file: Path) -> None:
@@ -33,7 +33,8 @@ def check_archive(file: Path) -> None:
                 raise BundleError(f"{file}: refused, its zip members claim more bytes than the file has")
             damaged = archive.testzip()
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        detail = " ".join(str(error).split())[:80]
-        raise BundleError(f"{file}: refused, its zip directory is damaged ({detail}); copy it again") from error
+        raise BundleError(
+            f"{file}: refused, its zip directory is damaged ({one_line(error, 80)}); copy it again"
+        ) from error
     if damaged is not None:
         raise BundleError(f"{file}: damaged, {damaged[:80]!r} in it is not what was written; copy it again")

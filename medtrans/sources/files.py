@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from medtrans.errors import BundleError
+from medtrans.errors import BundleError, one_line
 
 _MAX_JSON_BYTES = 16 * 2**20
 
@@ -77,7 +77,7 @@ def read_document(bundle: Path, relative: str) -> Document:
     except OSError as error:
         raise unreadable(path, error) from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: not plain JSON: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{path}: not plain JSON: {one_line(error)}") from error
     if not isinstance(content, dict):
         raise BundleError(f"{path}: holds {_shown(content)}, not a mapping")
     return Document(path, content)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from medtrans.errors import BundleError, MedtransWarning, did_you_mean
+from medtrans.errors import BundleError, MedtransWarning, did_you_mean, reason
 from medtrans.sources.bundle import METADATA_FILE, WEIGHTS_FILE, Source, read_bundle
 from medtrans.sources.files import unreadable
 from medtrans.tasks import TaskName
@@ -44,9 +44,9 @@ class Pool:
             name = folder.relative_to(self.root).as_posix()
             try:
                 sources[name] = _read(folder, name, failure)
-            except BundleError as error:
-                broken[name] = str(error)
-                warnings.warn(f"source '{name}' is left out: {error}", MedtransWarning, stacklevel=2)
+            except Exception as error:  # whatever a stranger's files lead to, the others are read
+                broken[name] = reason(error)
+                warnings.warn(f"source {name!r} is left out: {broken[name]}", MedtransWarning, stacklevel=2)
         if not sources:
             raise BundleError(f"pool '{self.root}': {_why_empty(self.root, broken)}")
         self.sources = tuple(sources[name] for name in sorted(sources))

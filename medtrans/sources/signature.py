@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from medtrans.data.statistics import MeanShape
-from medtrans.errors import BundleError, ConfigError
+from medtrans.errors import BundleError, ConfigError, one_line
 from medtrans.sources.files import member, read_document
 from medtrans.tasks import TaskName
 
@@ -176,7 +176,7 @@ def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise BundleError(f"{file}: cannot be read ({error.strerror or error})") from error
     except (ValueError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise BundleError(f"{file}: not an .npz file of plain arrays: {' '.join(str(error).split())}") from error
+        raise BundleError(f"{file}: not an .npz file of plain arrays: {one_line(error)}") from error
 
 
 def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> NDArray[Any]:

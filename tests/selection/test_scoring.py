@@ -121,26 +121,32 @@ def test_a_source_that_does_not_fit_is_missing_by_every_metric(changes, reason):
 
 
 @pytest.mark.parametrize(
-    "error",
-    [ConvergenceError("too\nslow"), MedtransError("too slow"), ValueError("too slow"), ZeroDivisionError("too slow")],
+    ("error", "said"),
+    [
+        (ConvergenceError("too\nslow"), "too slow"),
+        (MedtransError("too slow"), "too slow"),
+        (ValueError("too\x1b[31m slow"), "ValueError: too\ufffd[31m slow"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
 )
-def test_an_error_of_one_metric_is_a_reason_and_others_go_on(error):
+def test_an_error_of_one_metric_is_a_reason_and_others_go_on(error, said):
     def fails(target_labels):
         raise error
 
     values, (lack,) = score([metric("fails", fails), METRICS[0]])
     assert values == {"a": (1.0, 1.0)}
-    assert lack.reason == "too slow"
+    assert lack.reason == said
 
 
-def test_an_error_of_the_network_is_a_reason():
+@pytest.mark.parametrize("kind", [RuntimeError, MemoryError, KeyError, RecursionError, AssertionError])
+def test_whatever_a_stranger_s_network_raises_is_a_reason(kind):
     class Broken(FakeSource):
         def load_network(self, device="cpu"):
-            raise RuntimeError("out of memory")
+            raise kind("out of memory")
 
     values, missing = score(METRICS, source(kind=Broken))
     assert values == {}
-    assert {lack.reason for lack in missing} == {"out of memory"}
+    assert {lack.reason.replace("'", "") for lack in missing} == {f"{kind.__name__}: out of memory"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

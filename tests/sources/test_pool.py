@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from medtrans.errors import BundleError, MedtransWarning
-from medtrans.sources import Pool, Signature, Source
+from medtrans.sources import Pool, Signature, Source, read_bundle
 from medtrans.tasks import TaskName
 
 NAMES = ("open-ms/FLAIR/lesion", "open-ms/T1/GM", "iseg/T1/CSF")
@@ -179,3 +179,22 @@ def test_a_pool_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch
     forbid(monkeypatch, os, "scandir", root)
     with pytest.warns(MedtransWarning), pytest.raises(BundleError, match=r"cannot be read \(Permission denied\)"):
         Pool(root)
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("a\nb"), MemoryError(), RecursionError("deep"), UnicodeDecodeError("utf-8", b"", 0, 1, "x")]
+)
+def test_whatever_a_bundle_raises_it_alone_is_left_out(
+    root: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def read(folder: Path, name: str) -> Source:
+        if name == NAMES[0]:
+            raise error
+        return read_bundle(folder, name)
+
+    monkeypatch.setattr("medtrans.sources.pool.read_bundle", read)
+    with pytest.warns(MedtransWarning, match="is left out"):
+        pool = Pool(root)
+    assert pool.names == tuple(sorted(NAMES[1:]))
+    assert pool.broken[NAMES[0]].isprintable()
+    assert type(error).__name__ in pool.broken[NAMES[0]]

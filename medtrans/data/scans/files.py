@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medtrans.data.layouts.dataset import coding_for
-from medtrans.errors import DataError
+from medtrans.errors import DataError, one_line
 
 _NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz", ".mgz", ".mgh")
 _IMAGE_POSITION = "0020|0032"
@@ -267,7 +267,7 @@ def _integers(volume: Volume) -> tuple[NDArray[Any], list[int]]:
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: its other half is missing; .hdr and .img must stand side by side")
-    detail = " ".join(str(error).split())[-120:]
+    detail = one_line(error, 120)
     return DataError(f"{path}: truncated, or not an image file ({detail}); fetch or copy it again")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor, nn
 
 from medtrans.config import TrainingSettings
-from medtrans.errors import TrainingError, did_you_mean
+from medtrans.errors import TrainingError, did_you_mean, one_line
 from medtrans.learning.loop import descend
 from medtrans.learning.transfer.head import replace_head, retrain_head
 from medtrans.networks import (
@@ -145,5 +145,5 @@ def _put_head(network: nn.Module, head_name: str, head: Head, source: Source) ->
     try:
         network.get_submodule(head_name).load_state_dict(head)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise TrainingError(f"the head is none of {source.name} for this task ({reason}); train it again") from error

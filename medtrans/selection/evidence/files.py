@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from medtrans.config import Settings
-from medtrans.errors import ConfigError
+from medtrans.errors import ConfigError, one_line
 
 MAX_BYTES = 2**20
 
@@ -27,7 +27,7 @@ def read_model(path: Path, model: type[Model], what: str, remedy: str) -> Model:
     except ValidationError as error:
         raise ConfigError(f"{path}: not {what}: {_first_problem(error)}; {remedy}") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not a JSON file: {' '.join(str(error).split())}; {remedy}") from error
+        raise ConfigError(f"{path}: not a JSON file: {one_line(error)}; {remedy}") from error
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from medtrans.config import StudyJob
-from medtrans.errors import MedtransError, StudyError
+from medtrans.errors import MedtransError, StudyError, one_line
 from medtrans.studies.engine.judged import judged_people, labelled_people
 from medtrans.studies.engine.overlap import warn_of_overlap
 from medtrans.studies.engine.pieces import Outcome, Piece
@@ -254,7 +254,7 @@ def _attempt(work: Work, job: StudyJob, piece: Piece) -> Outcome | _Failure:
 
 def _said(error: Exception) -> str:
     """One line; where it was raised too, if it is none of ours."""
-    message = " ".join(str(error).split())
+    message = one_line(error)
     if isinstance(error, MedtransError):
         return message
     frames = traceback.extract_tb(error.__traceback__)

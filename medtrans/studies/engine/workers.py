@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
 from medtrans.config import ExecutorSettings
-from medtrans.errors import ConfigError, StudyError
+from medtrans.errors import ConfigError, StudyError, one_line
 from medtrans.threads import choose_threads, limit_threads, usable_cores
 
 Result = TypeVar("Result")
@@ -226,7 +226,7 @@ def _connect(address: str) -> Any:
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except Exception as error:  # a server of another kind leads to anything
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise StudyError(
             f"no Dask scheduler answers at {address} ({detail}); start one with `dask scheduler`, or correct "
             "the address"
