@@ -102,7 +102,10 @@ def test_a_gain_without_an_interval_says_why(changes, said):
 
 
 def test_what_is_shipped_on_scans_rests_on_one_person_and_on_six():
-    people, found = shipped_evidence(photographs=False)
+    first_seed, people, found = shipped_evidence(photographs=False)
+    assert {(it.metric, it.n_people) for it in first_seed.findings} == {("head_dice", 6)}
+    head, full = first_seed.findings
+    assert (head.is_useful, head.picks_better, full.is_useful, full.picks_better) == (True, True, False, True)
     told = stakes(ranking(people, filters=None))
     assert {(it.n_people, it.interval_over) for it in people.findings} == {(6, "people")}
     assert all(it.interval for it in people.findings)
