@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean
 from typing import Literal
 
 import numpy as np
 
 from medtrans.config import SamplerSettings
-from medtrans.errors import ConfigError, MetricError
+from medtrans.errors import ConfigError, MetricError, SamplingError
 from medtrans.metrics.registry import Metric
 from medtrans.sampling import sample_pixels
 from medtrans.selection.expectation import Estimate, Expectation, shipped_expectation
@@ -30,6 +30,7 @@ class Expecting:
         target: the new task.
         beside: metrics that are computed where the ranking looks, beside those asked for.
         looks: metrics that were fitted on other pixels than the ranking looks at, and where they look.
+        undrawn: by label of such a metric, why its pixels cannot be drawn.
         relations: of structures, for the rule by names.
     """
 
@@ -37,6 +38,7 @@ class Expecting:
     target: Task
     beside: tuple[Metric, ...]
     looks: tuple[Look, ...] = ()
+    undrawn: Mapping[str, str] = field(default_factory=dict)
     relations: Relations = RELATIONS
 
     def of(
@@ -49,6 +51,8 @@ class Expecting:
         """The estimates of a source, from what its metrics gave or lack, ``others`` in the `looks`; and why some are
         missing.
         """
+        found = {label: values for label, values in found.items() if label not in self.undrawn}
+        lacking = [*lacking, *(Missing(source.name, label, why) for label, why in self.undrawn.items())]
         for look, (theirs, more) in zip(self.looks, others, strict=True):
             own = {metric.label for metric in look.metrics}
             found = {label: values for label, values in found.items() if label not in own} | theirs
@@ -82,7 +86,6 @@ def expecting(
 
     Raises:
         ConfigError: the fit is about other images, or needs a metric that this medtrans does not have.
-        SamplingError: no pixels can be drawn.
     """
     photographs = target.kind == "photograph"
     if expectation == "shipped":
@@ -100,8 +103,14 @@ def expecting(
     beside = tuple(it for it in needed if it not in own and it not in metrics)
     if not own:
         return Expecting(expectation, target, beside, relations=relations)
-    theirs_too = sample_pixels(target.cases, **expectation.sampler.model_dump(), rng=np.random.default_rng(seed))
-    return Expecting(expectation, target, beside, (Look(look_at(target, theirs_too, own, seed), own),), relations)
+    try:
+        theirs_too = sample_pixels(target.cases, **expectation.sampler.model_dump(), rng=np.random.default_rng(seed))
+    except SamplingError as error:
+        undrawn = dict.fromkeys((metric.label for metric in own), str(error))
+        return Expecting(expectation, target, beside, relations=relations, undrawn=undrawn)
+    return Expecting(
+        expectation, target, beside, (Look(look_at(target, theirs_too, own, seed), own),), relations=relations
+    )
 
 
 def _same_pixels(one: SamplerSettings, other: SamplerSettings) -> bool:

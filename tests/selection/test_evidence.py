@@ -230,7 +230,7 @@ def test_any_other_file_is_one_clear_line(content, said, tmp_path):
 
 def test_what_is_shipped_on_scans_is_not_told_of_photographs():
     of_scans, of_photographs = (shipped_evidence(photographs=kind) for kind in (False, True))
-    assert [found.study for found in of_scans] == ["study-nichart", "study-open-ms"]
+    assert [found.study for found in of_scans] == ["study-nichart-seed0", "study-nichart", "study-open-ms"]
     assert {found.measure for found in of_scans} == {"dice"}
     assert not {found.study for found in of_scans} & {found.study for found in of_photographs}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -168,3 +169,18 @@ def test_the_text_tells_the_estimates_and_where_they_come_from(pool):
         "and 91% (all layers fine-tuned). None of those targets is from here: with other images they may be off."
     ) in text
     assert "None of those targets" not in str(ranked(pool, expectation(domains=["here"])))
+
+
+def test_where_the_fit_s_own_pixels_cannot_be_drawn_the_rest_is_told(pool):
+    """The fit was made near edges, of which the target has none; its head needs whole images alone."""
+    flat = dataclasses.replace(
+        TARGET, cases=tuple(dataclasses.replace(it, label=(it.label * 0 + i % 2)) for i, it in enumerate(TARGET.cases))
+    )
+    by_sampled = mode_fit("full", features=[H_SCORE])
+    fit = expectation(mode_fit(), by_sampled, sampler=SamplerSettings(kind="boundary", n_pixels=50, repetitions=1))
+    settings = {"sampler": SamplerSettings(kind="uniform", n_pixels=50, repetitions=1), "filters": None}
+    ranking = rank_sources(flat, pool, metrics=["h_score"], expectation=fit, device="cpu", evidence=(), **settings)
+    estimates = ranking.expected["there/T1/square"]
+    assert [it.mode for it in estimates] == ["head"]
+    reasons = {lack.reason for lack in ranking.missing if lack.metric == "expected Dice"}
+    assert any(reason.startswith("h_score: no pixels to draw") for reason in reasons)

@@ -145,7 +145,7 @@ def test_provenance_holds_seed_settings_versions_and_seconds(ranking):
     assert provenance.seed == 7
     assert provenance.settings["sampler"]["n_pixels"] == 150
     assert set(provenance.versions) == {"medtrans", "torch", "monai", "numpy"}
-    along = {"probe_dice", "whole_zero_shot_dice"}  # for the expected accuracy
+    along = {"head_dice", "zero_shot_dice"}  # for the expected accuracy
     assert set(provenance.seconds) == {"filters", "sampling", "features", "h_score", "otce_sim"} | along
 
 
