@@ -135,12 +135,12 @@ def _better_pick(best: pd.Series, measure: str) -> str:
     ahead, low, high = (best[f"pick_ahead{end}"] for end in ENDS)
     if np.isnan(ahead):
         return ""
-    ends = interval(low, high, 3)
-    more = f"{number(abs(ahead), 3)} {measure} {'more' if ahead >= 0 else 'less'} than that of {best['pick_baseline']}"
+    ends = interval(low, high, 3) if ahead >= 0 else interval(-high, -low, 3)
+    size = f"{number(abs(ahead), 3)}{f' [{ends}]' if ends else ''} {'more' if ahead >= 0 else 'less'} {measure}"
+    doubt = ", which may be chance" if low <= 0 <= high else ""
     if np.isnan(low):
-        return f"Its first pick gives {more}; whether that is more than chance cannot be said."
-    doubt = "" if low > 0 or high < 0 else ", which may be chance"
-    return f"Its first pick gives {more} [{ends}]{doubt}."
+        doubt = "; whether that is more than chance cannot be said"
+    return f"Its first pick gives {size} than that of {best['pick_baseline']}{doubt}."
 
 
 def _rivals(results: Results, findings: Findings, best: pd.Series) -> str:

@@ -152,6 +152,7 @@ def test_the_answer_tells_what_ranks_best_and_what_it_gains(results, findings, t
     assert "It is the best of 4 ways, chosen on these same targets, so a little flattered. Its first pick" in told
     assert "gives 0.133 more Dice than a random pick; the best source would give 0.133 more" in told
     assert "on 3 of 3 targets the best source stands out" in told
+    assert "Its first pick gives 0.000 more Dice than that of static order; whether" in told
     words = words_of(text)
     assert "h_score ranks the sources best in both modes" in words
     assert "With all layers fine-tuned, h_score" in words
@@ -194,6 +195,7 @@ def test_with_four_people_the_page_has_intervals(tmp_path, monkeypatch):
     low, high = stats.t.interval(0.95, 3, 0.1375, stats.sem([0.1, 0.15, 0.15, 0.15]))
     assert "mean Spearman correlation 1.00 [1.00…1.00] over 4 targets, 100% of the ceiling 1.00" in told
     assert f"gives 0.138 [{low:.3f}…{high:.3f}] more Dice" in told
+    assert "more Dice than that of static order, which may be chance." in told
     assert "no interval" not in told
     # without a score for one of its three candidates, otce_sim cannot be judged on b/T1/GM
     note = summary_table(results, findings, "head").note
