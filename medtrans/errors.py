@@ -65,10 +65,8 @@ def one_line(error: BaseException, most: int = 400) -> str:
 
 def reason(error: BaseException) -> str:
     """Why something of others is left out: what a MedtransError says; of any other error its kind too."""
-    told = one_line(error)
-    return (
-        told if isinstance(error, MedtransError) or told == type(error).__name__ else f"{type(error).__name__}: {told}"
-    )
+    told, kind = one_line(error), type(error).__name__
+    return told if isinstance(error, MedtransError) or told == kind else f"{kind}: {told}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

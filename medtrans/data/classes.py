@@ -69,7 +69,8 @@ class Classes:
 
     def _table(self, case_id: str, label_map: str, label: NDArray[np.unsignedinteger]) -> NDArray[np.uint8]:
         """Value in a label map to 1 + place among the structures, 0 for none of them."""
-        table = np.zeros(np.iinfo(np.uint16).max + 1, np.uint8)
+        values = (value for structure in self.structures.values() for value in structure.values)
+        table = np.zeros(1 + max(IGNORE_LABEL, int(label.max()), *values), np.uint8)
         table[IGNORE_LABEL] = IGNORE_LABEL
         for number, (name, structure) in enumerate(self.structures.items(), start=1):
             if structure.label_map == label_map:

@@ -20,10 +20,8 @@ from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.examples import Examples
 from medtrans.networks import draws_in_training, seeded, training_outputs
 from medtrans.progress import Progress
+from medtrans.schedule import warmed_cosine
 from medtrans.tasks import IGNORE_LABEL
-
-WARM_UP = 0.05
-"""Part of the steps over which the learning rate rises."""
 
 
 class Descent(NamedTuple):
@@ -51,8 +49,8 @@ def descend(
 ) -> Descent:
     """Train, in place, those parameters of a network that require a gradient, on a task's cases.
 
-    AdamW on ``segmentation_loss``, with the ``learning_rate`` of each step; in training mode the loss of an auxiliary
-    head, where the network has one, is added with its weight. On a GPU the network runs in mixed precision. The network
+    AdamW on ``segmentation_loss``, with the rate of `warmed_cosine` in each step; in training mode the loss of an
+    auxiliary head, where the network has one, is added with its weight. On a GPU the network runs in mixed precision. The network
     stays in the mode (training or evaluation) it comes in. ``text`` names the training in messages.
 
     With a ``checkpoint``, the state is kept after every epoch of ``steps_per_epoch`` steps, and training goes on where
@@ -111,15 +109,6 @@ def segmentation_loss(outputs: torch.Tensor, labels: torch.Tensor, *, has_backgr
     return loss + functional.cross_entropy(outputs, labels, ignore_index=IGNORE_LABEL)
 
 
-def learning_rate(step: int, training: TrainingSettings) -> float:
-    """Rises linearly to ``training.learning_rate`` in the first 5% of the steps, then falls to 0 on half a cosine."""
-    rising = math.ceil(WARM_UP * training.steps)
-    if step < rising:
-        return training.learning_rate * (step + 1) / rising
-    falling = (step - rising) / max(training.steps - rising, 1)
-    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * falling))
-
-
 class _State:
     """All that changes from step to step, and so all that a checkpoint holds."""
 
@@ -143,7 +132,7 @@ class _State:
     def take_step(self, batches: Batches) -> float:
         """One step of gradient descent; returns the loss before it. A loss that is not finite changes no weight."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, self.training)
+            group["lr"] = warmed_cosine(self.step, self.training.steps, self.training.learning_rate)
         with self._chance():
             loss = self._loss(batches.at(self.step))
             value = float(loss.detach())

@@ -12,12 +12,12 @@ from medtrans.errors import MetricError
 from medtrans.evenly import evenly
 from medtrans.metrics.arrays import as_features, as_labels, centred, one_hot
 from medtrans.metrics.held_out import Classify, WholePixels, held_out_dice
+from medtrans.schedule import warmed_cosine
 
 FITTED_PIXELS = 2**14
 """Pixels that a head is fitted to, at most: of every class of every image as many."""
 
 _MOMENTUM, _MEMORY, _TINY = 0.9, 0.999, 1e-8  # of Adam, as everywhere
-_WARM_UP = 0.05
 
 Array = NDArray[np.float32]
 
@@ -40,10 +40,10 @@ def head_dice(
         {\sum_i w_i p_{ic} + \sum_i w_i [y_i = c]}\Bigr) - \sum_i w_i \log p_{i y_i}
 
     C are the classes but 0, the background; every image weighs the same. `probe_dice` fits its head in closed form, as
-    if the features of a class were a Gaussian: faster, but of a small structure that is not the head that training
-    gives. Adam runs from 0 on all pixels at once, its rate rising for 5% of the steps and then falling on half a
-    cosine; features are centred and divided by their root mean variance, so that the value does not depend on their
-    scale. There is no chance in it.
+    if the features of a class were a Gaussian: of a small structure that is not the head that training gives. Adam runs
+    from 0 on all pixels at once, its rate rising for 5% of the steps and then falling on half a cosine; features are
+    centred and divided by their root mean variance, so that the value does not depend on their scale. There is no
+    chance in it.
 
     Folds are the subjects; of one subject, its images in two alternating halves. So the value is an estimate of what
     retraining the head gives on images that it has not seen, from fewer labels than are there.
@@ -137,7 +137,7 @@ def _descend(
         mean += (1 - _MOMENTUM) * (gradient - mean)
         square += (1 - _MEMORY) * (gradient**2 - square)
         unbiased = np.sqrt(square / (1 - _MEMORY ** (step + 1))) + _TINY
-        head -= _rate(step, steps) * learning_rate * (mean / (1 - _MOMENTUM ** (step + 1))) / unbiased
+        head -= warmed_cosine(step, steps, learning_rate) * (mean / (1 - _MOMENTUM ** (step + 1))) / unbiased
     head = np.column_stack([np.zeros(len(head), dtype=np.float32), head])
     return head[:-1], head[-1]
 
@@ -167,11 +167,3 @@ def _by_dice(called: Array, truth: Array, weights: Array) -> Array:
     right = (weights * called * truth).sum(axis=0)
     total = (weights * (called + truth)).sum(axis=0)
     return np.asarray((2 / total**2) * (right - total * truth))
-
-
-def _rate(step: int, steps: int) -> float:
-    """Share of the highest learning rate: see `head_dice`."""
-    rising = math.ceil(_WARM_UP * steps)
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(steps - rising, 1)))

@@ -14,6 +14,7 @@ from medtrans.networks import network_arguments
 from medtrans.sources.files import Document
 
 _MAX_DEPTH = 8
+_MAX_TRANSFORMS = 10_000  # and lists of them
 _MAX_REFERENCES = 16  # that lead to one another
 
 
@@ -49,17 +50,22 @@ def read_activation(inference: Document, out_channels: int) -> str:
     return "softmax"
 
 
-def _transforms(inference: Document, value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
-    """The transforms of a post-processing that are not switched off: of lists, nested Composes and references."""
-    found = _looked_up_or_none(inference, value)
-    if depth > _MAX_DEPTH:
-        return
-    if isinstance(found, list):
-        for item in found:
-            yield from _transforms(inference, item, depth + 1)
-    elif isinstance(found, dict) and _looked_up_or_none(inference, found.get("_disabled_")) is not True:
-        yield found
-        yield from _transforms(inference, found.get("transforms"), depth + 1)
+def _transforms(inference: Document, value: Any) -> Iterator[dict[str, Any]]:
+    """The transforms of a post-processing that are not switched off: of lists, nested Composes and references.
+
+    Raises BundleError for more than anybody writes: lists of references to lists multiply.
+    """
+    waiting, n_seen = [value], 0
+    while waiting:
+        n_seen += 1
+        if n_seen + len(waiting) > _MAX_TRANSFORMS:
+            raise BundleError(f"{inference.file}: key 'postprocessing' has more than {_MAX_TRANSFORMS} parts")
+        found = _looked_up_or_none(inference, waiting.pop())
+        if isinstance(found, list):
+            waiting += found
+        elif isinstance(found, dict) and _looked_up_or_none(inference, found.get("_disabled_")) is not True:
+            yield found
+            waiting.append(found.get("transforms"))
 
 
 def _looked_up_or_none(inference: Document, value: Any) -> Any:

@@ -16,8 +16,9 @@ from medtrans.config import TrainingSettings
 from medtrans.errors import TrainingError
 from medtrans.learning.checkpoint import Checkpoint
 from medtrans.learning.evaluate import dice_score
-from medtrans.learning.loop import Descent, descend, learning_rate, segmentation_loss
+from medtrans.learning.loop import Descent, descend, segmentation_loss
 from medtrans.networks import build_network, network_definition, seeded
+from medtrans.schedule import warmed_cosine
 from medtrans.tasks import IGNORE_LABEL, Case, Task, TaskName
 
 CPU = torch.device("cpu")
@@ -254,11 +255,10 @@ def test_an_element_without_the_structure_does_not_dominate_the_loss() -> None:
 
 
 def test_the_learning_rate_rises_and_falls() -> None:
-    settings = TrainingSettings(steps=100, learning_rate=2.0)
-    rates = [learning_rate(step, settings) for step in range(100)]
+    rates = [warmed_cosine(step, 100, 2.0) for step in range(100)]
     assert rates[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
     assert rates[5] == 2.0
     assert rates[5 + 95 // 2] == pytest.approx(1.0, abs=0.02)  # half way down the cosine
     assert all(a >= b for a, b in pairwise(rates[5:]))
     assert 0 < rates[-1] < 0.01
-    assert learning_rate(0, TrainingSettings(steps=1)) == TrainingSettings().learning_rate
+    assert warmed_cosine(0, 1, 3e-3) == 3e-3

@@ -209,6 +209,15 @@ class TestMaliciousConfigurations:
         with pytest.raises(BundleError, match="has shape"):
             source.load_network()
 
+    @pytest.mark.parametrize("width", [3, 1000])
+    def test_lists_of_references_to_lists(self, bundle: Path, width: int) -> None:
+        """3^20 and 1,000^20 transforms in a few kilobytes."""
+        inference = json.loads((bundle / INFERENCE).read_text())
+        inference |= {f"a{i}": [f"@a{i + 1}"] * width for i in range(20)} | {"a20": [], "postprocessing": "@a0"}
+        (bundle / INFERENCE).write_text(json.dumps(inference))
+        with pytest.raises(BundleError, match="'postprocessing' has more than 10000 parts"):
+            read_bundle(bundle)
+
     def test_nesting_deeper_than_python_recurses(self, bundle: Path, edit: Callable[..., None]) -> None:
         deep: list[Any] = []
         for _ in range(300):

@@ -127,6 +127,8 @@ class Dataset:
 
     def image(self, case: CaseFiles, modality: str) -> ImageFile:
         """The case's file of one modality, whose name is written likewise; raises DataError where it has none."""
+        if modality in case.images:  # at once, as a data set may have many cases
+            return case.images[modality]
         found = _by_spelling(self.modalities).get(modality)
         if found is not None and found in case.images:
             return case.images[found]

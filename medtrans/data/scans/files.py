@@ -184,7 +184,7 @@ def _read_by_simpleitk(path: Path, channel: int | None) -> Volume:
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # its lines would stand between ours
     try:
         image = _read_slices(path) if path.is_dir() else SimpleITK.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # ValueError: of places of DICOM slices that are no numbers
         raise _unreadable(path, error) from error
     n_axes = image.GetDimension()
     if n_axes < 3:
