@@ -50,8 +50,8 @@ def descend(
     """Train, in place, those parameters of a network that require a gradient, on a task's cases.
 
     AdamW on ``segmentation_loss``, with the rate of `warmed_cosine` in each step; in training mode the loss of an
-    auxiliary head, where the network has one, is added with its weight. On a GPU the network runs in mixed precision. The network
-    stays in the mode (training or evaluation) it comes in. ``text`` names the training in messages.
+    auxiliary head, where the network has one, is added with its weight. On a GPU the network runs in mixed precision.
+    The network stays in the mode (training or evaluation) it comes in. ``text`` names the training in messages.
 
     With a ``checkpoint``, the state is kept after every epoch of ``steps_per_epoch`` steps, and training goes on where
     the last epoch ended. All chance in step t comes from (seed, t), so that a resumed training ends with the same
