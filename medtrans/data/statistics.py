@@ -61,19 +61,19 @@ def mean_shape(cases: Sequence[Case], *, grid: int = GRID) -> MeanShape:
 
 
 def intensity_quantiles(cases: Sequence[Case], n: int = 101) -> NDArray[np.float32]:
-    """Quantiles at levels 0, 1/(n-1) .. 1 of the first channel (red, in photographs) where the image is not 0.
+    """Quantiles at levels 0, 1/(n-1) .. 1 of the first channel (red, in photographs) inside the body.
 
     The pixels of all cases are pooled. Float32, shape (n,), ascending, in units of the preprocessed image: standard
-    deviations from the mean of the brain, for z-scored images. The mean absolute difference of two such arrays is the
+    deviations from the mean of the body, for z-scored images. The mean absolute difference of two such arrays is the
     1-D Wasserstein distance between the intensities.
 
     Raises:
-        DataError: every pixel of every case is 0.
+        DataError: no case shows a body.
     """
-    inside = [case.image[0][case.image[0] != 0] for case in cases]
+    inside = [case.image[0][case.body] for case in cases]
     values = np.concatenate(inside) if inside else np.empty(0, dtype=np.float32)
     if not values.size:
-        raise DataError("intensity quantiles: every pixel is 0; check that nothing but background was read")
+        raise DataError("intensity quantiles: every pixel is background; check what was read")
     return np.quantile(values, np.linspace(0, 1, n)).astype(np.float32)
 
 

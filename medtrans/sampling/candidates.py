@@ -80,7 +80,7 @@ def boundary_candidates(
 ) -> Candidates:
     """The pixels nearer than ``band_mm`` to an edge between two classes; in photographs, ``band_mm`` counts pixels.
 
-    A pixel counts if it is labelled (not ``IGNORE_LABEL``) and inside the body (not exactly 0 in all channels). At
+    A pixel counts if it is labelled (not ``IGNORE_LABEL``) and inside the body (``Case.body``). At
     distance d its weight is 1 (``weighting="uniform"``) or ``1 - d / band_mm`` (``weighting="distance"``).
     ``balance_classes`` makes every class of every subject a stratum of its own. ``ignored_edges`` counts the border of
     an ignored region as an edge too; its pixels are not drawn all the same.
@@ -122,8 +122,8 @@ def uniform_candidates(cases: Sequence[Case], *, balance_classes: bool = False) 
 
 
 def outside_candidates(cases: Sequence[Case]) -> Candidates | None:
-    """Every pixel of class 0 outside the body (exactly 0 in all channels), all with weight 1; None if there is none."""
-    masks: list[Mask] = [~case.image.any(axis=0) & (case.label == 0) for case in cases]
+    """Every pixel of class 0 outside the body (``Case.body``), all with weight 1; None if there is none."""
+    masks: list[Mask] = [~case.body & (case.label == 0) for case in cases]
     if not any(mask.any() for mask in masks):
         return None
     return _collect(cases, masks, [_ones(mask) for mask in masks], balance_classes=False, notes=())
@@ -174,7 +174,7 @@ def _collect(
 
 
 def _inside(case: Case) -> Mask:
-    inside: Mask = case.image.any(axis=0) & (case.label != IGNORE_LABEL)
+    inside: Mask = case.body & (case.label != IGNORE_LABEL)
     return inside
 
 

@@ -29,8 +29,8 @@ class Case:
 
     Attributes:
         id: unique within a task, for example ``patient07`` or ``patient07/z081``.
-        image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In MRI the background is exactly 0; in a
-            photograph no pixel is 0 in all channels.
+        image: float32, shape ``(channels, *spatial)``, finite, preprocessed. In a scan the background is exactly 0; in
+            a photograph no pixel is 0 in all channels.
         label: uint8, shape ``(*spatial)``: class indices 0..K-1, or ``IGNORE_LABEL``.
         spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 where the unit is the pixel).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
@@ -38,6 +38,7 @@ class Case:
         kind: ``scan``, unless whoever loads it says ``photograph`` or ``image``.
         stands_for: how many images like it there are where it is from: slices of its volume, for a slice chosen from
             these; 1 where it stands for itself alone.
+        body_mask: bool, shape ``(*spatial)``: what is no background. None: where the image is not 0 in all channels.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Case:
     height: float | None = None
     kind: Kind = "scan"
     stands_for: float = 1.0
+    body_mask: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not self.subject:
@@ -56,6 +58,11 @@ class Case:
             raise DataError(
                 f"case '{self.id}': image is {_size(self.image.shape[1:])} but label is {_size(self.label.shape)}; "
                 "were they resampled apart?"
+            )
+        if self.body_mask is not None and self.body_mask.shape != self.label.shape:
+            raise DataError(
+                f"case '{self.id}': body mask is {_size(self.body_mask.shape)} but label is {_size(self.label.shape)}; "
+                "give both on one grid"
             )
         if len(self.spacing_mm) != self.label.ndim:
             raise DataError(
@@ -66,6 +73,11 @@ class Case:
             raise DataError(f"case '{self.id}': unknown kind '{self.kind}'; {known}")
         if not np.isfinite(self.image).all():
             raise DataError(f"case '{self.id}': image holds NaN or infinite values; repair the file or leave it out")
+
+    @cached_property
+    def body(self) -> NDArray[np.bool_]:
+        """Where it shows anything but background: its body mask, or else where the image is not 0 in all channels."""
+        return np.asarray(self.image.any(axis=0)) if self.body_mask is None else self.body_mask
 
     @property
     def ndim(self) -> int:

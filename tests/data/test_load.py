@@ -12,8 +12,8 @@ from numpy.testing import assert_array_equal
 from medtrans.config import DataSettings, PreprocessingSettings
 from medtrans.data import load_task, load_task_from
 from medtrans.data.layouts import open_dataset
+from medtrans.data.scans.body import body_mask
 from medtrans.data.scans.files import read_image
-from medtrans.data.scans.preprocessing import brain_mask
 from medtrans.errors import ConfigError, DataError
 from medtrans.tasks import TaskName
 from tests.data.tiny_scans import BOX, tiny_label, write_fets, write_iseg, write_nifti
@@ -133,10 +133,10 @@ def test_loading_leaves_the_files_as_they_are(fets: Path) -> None:
 
 @pytest.mark.parametrize("modality", ["T1", "T1POST", "T2", "FLAIR"])
 @pytest.mark.parametrize("patient", ["patient07", "patient19"])
-def test_brain_mask_of_a_real_brain(shared_root: Path, patient: str, modality: str) -> None:
+def test_body_mask_of_a_real_brain(shared_root: Path, patient: str, modality: str) -> None:
     (case,) = open_dataset("open-ms", shared_root / "data" / "open-ms").choose([patient], ["tissue"])
     tissue = np.asarray(nib.load(case.labels["tissue"]).dataobj) > 0
-    mask = brain_mask(read_image(case.images[modality].path).voxels)
+    mask = body_mask(read_image(case.images[modality].path).voxels)
     litres = mask.sum() / 1e6  # voxels of 1 mm3
     assert 1.0 < litres < 2.0
     assert mask[tissue].mean() > 0.995

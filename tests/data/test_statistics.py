@@ -90,7 +90,7 @@ def test_quantiles_leave_out_the_background_and_pool_cases():
 
 
 def test_an_all_zero_image_has_no_quantiles():
-    with pytest.raises(DataError, match="every pixel is 0"):
+    with pytest.raises(DataError, match="every pixel is background"):
         intensity_quantiles([intensities(0, 0)])
 
 

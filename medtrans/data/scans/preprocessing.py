@@ -1,7 +1,7 @@
 """From a volume and its label map to the arrays of a case, by MONAI's transforms.
 
-Orientation RAS (in two dimensions with thick slices last), crop to the brain's bounding box, optional resampling,
-z-score inside the brain, background exactly 0.
+Orientation RAS (in two dimensions with thick slices last), crop to the box of the body and of all that is labelled,
+optional resampling, z-score inside the body, background exactly 0.
 
 Label maps take the nearest neighbour: on small multiple-sclerosis lesions (patient07 of open-ms) it keeps the volume
 within 3 % from 1 to 1.5 mm and to 0.8 mm, where linear interpolation with a threshold of one half loses 5 and 12 %.
@@ -10,6 +10,7 @@ within 3 % from 1 to 1.5 mm and to 0.8 mm, where linear interpolation with a thr
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,31 +27,30 @@ from monai.transforms import (
     Transform,
 )
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medtrans.config import PreprocessingSettings
+from medtrans.data.scans.body import body_mask, misses_labels
 from medtrans.data.scans.files import Volume
-from medtrans.errors import ConfigError, DataError
-from medtrans.tasks import IGNORE_LABEL
+from medtrans.errors import ConfigError, DataError, MedtransWarning
+from medtrans.tasks import is_structure
 
-_KEYS = ("image", "label", "brain")
-_NOISE = 5.0  # standard deviations of the background that a voxel must stand out from it
-_FAINT = 0.001  # of the bright end of the image: interpolation leaves less than this far from the head
-_SMALLEST_HEAD = 0.01  # of the field of view
-_NOTABLE = 0.01  # share of a structure outside the brain that is worth a note
+_KEYS = ("image", "label", "tissue", "body")  # tissue: what the image shows of the body; body: and what is labelled
+_NOTABLE = 0.01  # share of a structure outside the tissue that is worth a note
 _MOST_VOXELS = 2**29  # after resampling: 2 GiB of float32
 _AXES: tuple[Literal["x", "y", "z"], ...] = ("x", "y", "z")
 _THICK = 2.0  # times as thick as pixels are wide: slices of a file that are kept, whichever way they lie
-_NEVER_BACKGROUND = np.float32(1e-6)  # for a voxel of the brain that is exactly at the mean
+_NEVER_BACKGROUND = np.float32(1e-6)  # for a voxel of the body that is exactly at the mean
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A preprocessed volume, cropped to the brain's bounding box.
+    """A preprocessed volume, cropped to the body's bounding box, which holds every labelled voxel.
 
     Attributes:
-        image: float32, shape (x, y, z): mean 0, standard deviation 1 inside the brain; exactly 0 outside, only there.
+        image: float32, shape (x, y, z): mean 0, standard deviation 1 where the image shows the body; exactly 0
+            outside, only there.
         label: uint8, shape (x, y, z).
+        body: bool, shape (x, y, z): what the image shows of the body, and what is labelled.
         spacing_mm: after resampling.
         first_slice: index of slice 0 along the last axis of the reoriented file (before resampling).
         notes: one sentence each.
@@ -59,6 +59,7 @@ class Prepared:
 
     image: NDArray[np.float32]
     label: NDArray[np.uint8]
+    body: NDArray[np.bool_]
     spacing_mm: tuple[float, float, float]
     first_slice: int
     notes: tuple[str, ...]
@@ -70,60 +71,27 @@ def preprocess(image: Volume, label: NDArray[np.uint8], settings: PreprocessingS
 
     In two dimensions resampling is in the plane of the slices (the first two axes) only, so that a slice of the result
     is a slice of the file: axial, or sagittal or coronal where the file's slices are much thicker that way (`_THICK`).
-    Volumes of unknown orientation keep the axes of the file.
+    Volumes of unknown orientation keep the axes of the file. Without resampling, every labelled voxel of the file is
+    in the result.
+
+    Warns where no labelled voxel lies in the body, as with the label map of somebody else.
     """
     across = _across(image) if settings.dimensions == 2 else 2
-    brain = brain_mask(image.voxels)
-    arrays = {"image": image.voxels, "label": label.astype(np.float32), "brain": brain.astype(np.float32)}
-    stored = {name: _with_affine(array, image.affine) for name, array in arrays.items()}
+    tissue, notes = _tissue(image, _labelled(label))
+    arrays = (image.voxels, label, tissue, tissue | _labelled(label))
+    stored = {key: _with_affine(array, image.affine) for key, array in zip(_KEYS, arrays, strict=True)}
     data = _resampled(image, Compose(_transforms(image.oriented, across))(stored), settings)
-    inside = data["brain"][0].numpy() > 0
     spacing = [round(mm, 6) for mm in data["image"].pixdim.tolist()]
+    prepared_label = data["label"][0].numpy().astype(np.uint8)
     return Prepared(
-        image=_normalised(image, data["image"], inside),
-        label=data["label"][0].numpy().astype(np.uint8),
+        image=_normalised(image, data["image"], data["tissue"][0].numpy() > 0),
+        label=prepared_label,
+        body=data["body"][0].numpy() > 0,
         spacing_mm=(spacing[0], spacing[1], spacing[2]),
         first_slice=int(data["first_voxel"][2]),
-        notes=_notes(brain, label) + _thick_slices(image, across),
+        notes=notes + _vanished(label, prepared_label) + _thick_slices(image, across),
         across=_AXES[across],
     )
-
-
-def brain_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """All that is not background: the brain of a skull-stripped image, the head where the skull is still there.
-
-    The background is what the six outer faces of the volume show (their median). A voxel stands out from it by five of
-    its standard deviations (from the median absolute deviation, so that a neck in the lowest slices does not count) and
-    by a thousandth of the bright end of the image; to either side, for images that were normalised before. The mask is
-    the largest connected part of these voxels, its holes filled. An image in which less than a hundredth stands out has
-    no air around the body (a crop, a prostate) and is taken whole.
-
-    Stronger ringing, within a voxel of the edge, stays in the mask: on open-ms the mask holds 99.9 % of the tissue and
-    exceeds it by 1 to 2 %. Where a scan with its skull is padded with exact zeros, the noise of its air may be taken
-    for the head.
-    """
-    faces = np.concatenate([voxels.take([0, -1], axis).ravel() for axis in range(3)])
-    background = np.median(faces)
-    noise = 1.4826 * np.median(np.abs(faces - background))
-    contrast = np.abs(voxels - background)
-    stands_out = contrast > _NOISE * noise
-    if np.count_nonzero(stands_out) < _SMALLEST_HEAD * voxels.size:
-        return np.ones(voxels.shape, bool)
-    stands_out &= contrast > _FAINT * np.quantile(contrast[stands_out], 0.99)
-    return _without_holes(_largest_part(stands_out))
-
-
-def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    parts, _ = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    return np.asarray(parts == sizes.argmax())
-
-
-def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    # Many times as fast as scipy's binary_fill_holes, which dilates step by step from the border.
-    outside, _ = ndimage.label(~np.pad(mask, 1))
-    return np.asarray(outside != outside[0, 0, 0])[1:-1, 1:-1, 1:-1]
 
 
 def _across(volume: Volume) -> int:
@@ -145,7 +113,7 @@ def _thick_slices(volume: Volume, across: int) -> tuple[str, ...]:
 def _transforms(oriented: bool, across: int) -> list[Transform]:
     axes = ("ASR", "RSA", "RAS")[across]
     orientation = [Orientationd(_KEYS, axcodes=axes, labels=None)] if oriented else []
-    crop = CropForegroundd(_KEYS, source_key="brain", start_coord_key="first_voxel", end_coord_key=None)
+    crop = CropForegroundd(_KEYS, source_key="body", start_coord_key="first_voxel", end_coord_key=None)
     return [*orientation, crop]
 
 
@@ -161,13 +129,15 @@ def _resampled(volume: Volume, data: dict[str, Any], settings: PreprocessingSett
             f"{volume.path}: spacing_mm {settings.spacing_mm} leaves too few or too many voxels; "
             f"choose one nearer to the file's {found} mm"
         )
-    mode = ("bilinear", "nearest", "nearest")
+    mode = ("bilinear", "nearest", "nearest", "nearest")
     resampled: dict[str, Any] = Spacingd(_KEYS, pixdim=spacing_mm, mode=mode, dtype=torch.float32)(data)
     return resampled
 
 
-def _with_affine(array: NDArray[np.float32], affine: NDArray[np.float64]) -> MetaTensor:
-    return MetaTensor(torch.from_numpy(np.ascontiguousarray(array)[None]), affine=affine)
+def _with_affine(
+    array: NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.bool_], affine: NDArray[np.float64]
+) -> MetaTensor:
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(array, np.float32)[None]), affine=affine)
 
 
 def _target_spacing_mm(settings: PreprocessingSettings) -> tuple[float, ...] | None:
@@ -185,24 +155,37 @@ def _target_spacing_mm(settings: PreprocessingSettings) -> tuple[float, ...] | N
 
 
 def _normalised(volume: Volume, image: torch.Tensor, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    brain_values = image[0].numpy()[inside].astype(np.float64)
-    mean, deviation = brain_values.mean(), brain_values.std()
+    body_values = image[0].numpy()[inside].astype(np.float64)
+    mean, deviation = body_values.mean(), body_values.std()
     if not deviation > 0:
-        raise DataError(f"{volume.path}: every voxel of the brain is {mean:g}; check the file or leave the case out")
+        raise DataError(f"{volume.path}: every voxel of the body is {mean:g}; check the file or leave the case out")
     z_score = Compose([NormalizeIntensity(mean, deviation), MaskIntensity(inside[None])])
     normalised: NDArray[np.float32] = z_score(image)[0].numpy().astype(np.float32)
     normalised[inside & (normalised == 0)] = _NEVER_BACKGROUND
     return normalised
 
 
-def _notes(brain: NDArray[np.bool_], label: NDArray[np.uint8]) -> tuple[str, ...]:
-    foreground = (label > 0) & (label != IGNORE_LABEL)
-    n_foreground, n_outside = np.count_nonzero(foreground), np.count_nonzero(foreground & ~brain)
-    notes = []
-    if brain.all():
-        notes.append("no air around the body was found, so the whole image was taken.")
-    if n_outside > _NOTABLE * n_foreground:
-        notes.append(
-            f"{n_outside / n_foreground:.0%} of the labelled voxels lie outside the brain, where the image is 0."
-        )
-    return tuple(notes)
+def _labelled(label: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return is_structure(label, has_background=True)
+
+
+def _tissue(image: Volume, labelled: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Where the image shows the body, and notes."""
+    tissue = body_mask(image.voxels)
+    n_labelled, n_outside = int(labelled.sum()), int((labelled & ~tissue).sum())
+    share = f"{n_outside / max(n_labelled, 1):.0%} of the labelled voxels"
+    if n_labelled and n_outside == n_labelled:
+        astray = "no labelled voxel lies in the body; is the label map that of another image?"
+        warnings.warn(f"{image.path}: {astray}", MedtransWarning, stacklevel=2)
+    if misses_labels(tissue, labelled, image.voxels):
+        return np.ones_like(tissue), (f"{share} lie where the image seemed to show air, so the whole image was taken.",)
+    if tissue.all():
+        return tissue, ("no air around the body was found, so the whole image was taken.",)
+    if n_outside > _NOTABLE * n_labelled:
+        return tissue, (f"{share} lie outside the body, where the image is 0.",)
+    return tissue, ()
+
+
+def _vanished(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[str, ...]:
+    gone = np.setdiff1d(before, after).size
+    return (f"{gone} of the classes have no voxel left at this spacing_mm.",) if gone else ()

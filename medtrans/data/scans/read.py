@@ -51,4 +51,4 @@ def _cases_of(
 ) -> tuple[list[Case], tuple[str, ...]]:
     if dimensions == 2:
         return slice_cases(case_id, volume, slices, empty_slices)
-    return [Case(case_id, volume.image[None], volume.label, volume.spacing_mm)], ()
+    return [Case(case_id, volume.image[None], volume.label, volume.spacing_mm, body_mask=volume.body)], ()

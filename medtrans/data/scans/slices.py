@@ -19,20 +19,20 @@ def slice_cases(
     """Slices along the last axis as cases ``<case_id>/z081`` (or x, y), and notes on what was not as asked.
 
     The number is the slice's index in the file after reorientation. ``slices``: how many, at equal steps of the
-    structure's cumulative area; or which, by that index; or None for every slice that holds brain. ``empty_slices``
-    more, beside a number of them, are evenly spaced among those that hold brain but not the structure. Of a number of
-    slices each stands for others: so many as its share of the structure's area makes, so many as it is one of.
+    structure's cumulative area; or which, by that index; or None for every slice that shows the body. ``empty_slices``
+    more, beside a number of them, are evenly spaced among those that show the body but not the structure. Of a number
+    of slices each stands for others: so many as its share of the structure's area makes, so many as it is one of.
     """
     notes: tuple[str, ...] = ()
     if slices is None:
-        chosen = dict.fromkeys(np.flatnonzero(volume.image.any(axis=(0, 1))).tolist(), 1.0)
+        chosen = dict.fromkeys(np.flatnonzero(volume.body.any(axis=(0, 1))).tolist(), 1.0)
     elif isinstance(slices, int):
         chosen = _standing_for_area(volume.label, structure_slices(volume.label, slices))
         if len(chosen) < slices:
             notes = (f"{slices} slices asked for, but only {len(chosen)} show the structure.",)
         empty = _empty_slices(volume, empty_slices or 0)
         if len(empty) < (empty_slices or 0):
-            notes += (f"{empty_slices} empty slices asked for, but only {len(empty)} hold brain without it.",)
+            notes += (f"{empty_slices} empty slices asked for, but only {len(empty)} show the body without it.",)
         chosen = dict(sorted((chosen | empty).items()))
     else:
         chosen = dict.fromkeys(_slices_named(case_id, volume, slices), 1.0)
@@ -46,9 +46,9 @@ def _standing_for_area(label: NDArray[np.uint8], chosen: list[int]) -> dict[int,
 
 
 def _empty_slices(volume: Prepared, n: int) -> dict[int, float]:
-    """The middle ones of n equal parts of the slices with brain but without the structure, each for its part."""
+    """The middle ones of n equal parts of the slices with the body but without the structure, each for its part."""
     unknown = (volume.label == IGNORE_LABEL).any(axis=(0, 1))
-    free = np.flatnonzero(volume.image.any(axis=(0, 1)) & (_structure_area(volume.label) == 0) & ~unknown)
+    free = np.flatnonzero(volume.body.any(axis=(0, 1)) & (_structure_area(volume.label) == 0) & ~unknown)
     chosen = free[evenly(len(free), n)].tolist()
     return {z: len(free) / len(chosen) for z in chosen}
 
@@ -80,15 +80,15 @@ def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:
 
 
 def _slices_named(case_id: str, volume: Prepared, slices: Sequence[int]) -> list[int]:
-    with_brain = np.asarray(volume.image.any(axis=(0, 1)))
+    with_body = np.asarray(volume.body.any(axis=(0, 1)))
     chosen = [index - volume.first_slice for index in dict.fromkeys(slices)]
     if not chosen:
         raise ConfigError("the list of slices is empty; name at least one, or leave it out for all")
     for z in chosen:
-        if not (0 <= z < with_brain.size and with_brain[z]):
-            first, last = (np.flatnonzero(with_brain)[[0, -1]] + volume.first_slice).tolist()
+        if not (0 <= z < with_body.size and with_body[z]):
+            first, last = (np.flatnonzero(with_body)[[0, -1]] + volume.first_slice).tolist()
             raise DataError(
-                f"case '{case_id}': slice {z + volume.first_slice} holds no brain; choose from {first} to {last}"
+                f"case '{case_id}': slice {z + volume.first_slice} shows no body; choose from {first} to {last}"
             )
     return chosen
 
@@ -98,6 +98,7 @@ def _slice_case(case_id: str, volume: Prepared, z: int, stands_for: float) -> Ca
         id=f"{case_id}/{volume.across}{z + volume.first_slice:03d}",
         image=np.ascontiguousarray(volume.image[None, :, :, z]),  # a copy, so that the volume can go
         label=np.ascontiguousarray(volume.label[:, :, z]),
+        body_mask=np.ascontiguousarray(volume.body[:, :, z]),
         spacing_mm=volume.spacing_mm[:2],
         subject=case_id,
         height=z / max(volume.label.shape[2] - 1, 1),

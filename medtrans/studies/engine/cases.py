@@ -40,7 +40,7 @@ def labelled_task(job: StudyJob, target: str) -> Task:
 def held_out_cases(job: StudyJob, target: str) -> tuple[Case, ...]:
     """The cases on which transfer to a target is judged (see ``judged_cases``); none of them is a labelled one.
 
-    Of slices, all that hold brain, or as many evenly spaced ones of each volume as ``test_slices`` says.
+    Of slices, all that show the body, or as many evenly spaced ones of each volume as ``test_slices`` says.
 
     Raises:
         ConfigError: every case or slice is labelled.

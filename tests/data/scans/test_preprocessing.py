@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from medtrans.config import PreprocessingSettings
+from medtrans.data.scans.body import body_mask
 from medtrans.data.scans.files import Volume
-from medtrans.data.scans.preprocessing import brain_mask, preprocess
+from medtrans.data.scans.preprocessing import preprocess
 from medtrans.errors import ConfigError, DataError
 from tests.data.tiny_scans import BOX, LAS, RAS, SHAPE, tiny_head, tiny_label
 
@@ -33,23 +34,23 @@ def block() -> NDArray[np.bool_]:
 
 
 def test_mask_of_a_stripped_image_is_all_that_is_not_zero() -> None:
-    assert_array_equal(brain_mask(tiny_head()), block())
+    assert_array_equal(body_mask(tiny_head()), block())
 
 
 def test_mask_has_no_holes_and_no_islands() -> None:
     head = tiny_head()
     head[6:8, 6:8, 6:8] = 0  # a ventricle, as dark as the background
     head[0, 0, 11] = 150
-    assert_array_equal(brain_mask(head), block())
+    assert_array_equal(body_mask(head), block())
 
 
 def test_mask_leaves_out_faint_ringing_and_keeps_negative_brain() -> None:
     head = tiny_head()
     ringing = np.where(np.indices(SHAPE).sum(0) % 2, 0.1, -0.1)  # a two-thousandth of the bright end
     head += np.where(ndimage.binary_dilation(block()) & ~block(), ringing, 0).astype(np.float32)
-    assert_array_equal(brain_mask(head), block())
+    assert_array_equal(body_mask(head), block())
     normalised = np.where(block(), head - 150.25, 0).astype(np.float32)  # z-scored before: half the brain is negative
-    assert_array_equal(brain_mask(normalised), block())
+    assert_array_equal(body_mask(normalised), block())
 
 
 def test_mask_of_a_scan_with_skull_and_noisy_air_is_the_head() -> None:
@@ -58,13 +59,13 @@ def test_mask_of_a_scan_with_skull_and_noisy_air_is_the_head() -> None:
     head = (grid**2).sum(-1) < 15**2  # cut by the lowest slices, as a neck is
     signal = np.where(head, rng.uniform(300, 900, head.shape), 0)
     noisy = np.hypot(signal + rng.normal(0, 20, head.shape), rng.normal(0, 20, head.shape)).astype(np.float32)
-    mask = brain_mask(noisy)
+    mask = body_mask(noisy)
     assert 2 * (mask & head).sum() / (mask.sum() + head.sum()) > 0.99
 
 
 def test_an_image_without_air_is_taken_whole_and_says_so() -> None:
     organ = np.random.default_rng(0).normal(100, 10, (12, 12, 12)).astype(np.float32)
-    assert brain_mask(organ).all()
+    assert body_mask(organ).all()
     assert "whole image" in preprocess(as_volume(organ), np.zeros(organ.shape, np.uint8), IN_3D).notes[0]
 
 
@@ -74,7 +75,7 @@ def test_mask_does_not_depend_on_the_unit_of_intensity(exponent: int, offset: in
     whole = np.rint(tiny_head())  # integers and powers of two: no rounding
     whole[6, 6, 6] = 0
     changed = ((whole + offset) * sign * 2.0**exponent).astype(np.float32)
-    assert_array_equal(brain_mask(changed), brain_mask(whole))
+    assert_array_equal(body_mask(changed), body_mask(whole))
 
 
 def test_image_is_cropped_and_standardised_inside_the_brain_and_zero_outside() -> None:
@@ -163,7 +164,7 @@ def test_one_spacing_for_each_axis(dimensions: int, spacing_mm: tuple[float, ...
 
 
 def test_a_constant_brain_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"scan\.nii: every voxel of the brain is 5"):
+    with pytest.raises(DataError, match=r"scan\.nii: every voxel of the body is 5"):
         preprocess(as_volume(5.0 * block().astype(np.float32)), tiny_label(), IN_2D)
 
 
@@ -171,7 +172,7 @@ def test_labels_outside_the_brain_are_noted() -> None:
     label = tiny_label(1)  # 24 voxels
     label[0, 0, :8] = 1
     assert preprocess(as_volume(tiny_head()), label, IN_3D).notes == (
-        "25% of the labelled voxels lie outside the brain, where the image is 0.",
+        "25% of the labelled voxels lie outside the body, where the image is 0.",
     )
 
 

@@ -27,7 +27,7 @@ def prepared(areas: list[int], first_slice: int = 20) -> Prepared:
     label = stack(areas)
     image = np.ones(label.shape, np.float32)
     image[..., 1] = 0  # a slice inside the box without brain
-    return Prepared(image, label, (1.0, 2.0, 3.0), first_slice, ())
+    return Prepared(image, label, image != 0, (1.0, 2.0, 3.0), first_slice, ())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_slices_by_number_are_those_of_the_file_in_the_order_given() -> None:
 
 @pytest.mark.parametrize("outside", [19, 21, 25, 2])
 def test_a_slice_without_brain_cannot_be_chosen(outside: int) -> None:
-    with pytest.raises(DataError, match=f"case 'a': slice {outside} holds no brain; choose from 20 to 24"):
+    with pytest.raises(DataError, match=f"case 'a': slice {outside} shows no body; choose from 20 to 24"):
         slice_cases("a", prepared([0, 0, 2, 3, 4]), (22, outside))
 
 
@@ -97,7 +97,7 @@ def test_no_slices_is_a_wrong_setting() -> None:
 
 
 def test_empty_slices_are_evenly_spaced_among_those_with_brain() -> None:
-    # without the structure are 0, 2, 3 and 6, 7 (1 holds no brain); the middles of two halves of five are 2 and 6
+    # without the structure are 0, 2, 3 and 6, 7 (1 shows no body); the middles of two halves of five are 2 and 6
     cases, notes = slice_cases("a", prepared([0, 0, 0, 0, 4, 4, 0, 0]), 1, 2)
     assert [case.id for case in cases] == ["a/z022", "a/z024", "a/z026"]
     assert notes == ()
@@ -121,7 +121,7 @@ def test_all_slices_and_those_named_stand_for_themselves() -> None:
 def test_fewer_empty_slices_than_asked_for_is_noted() -> None:
     cases, notes = slice_cases("a", prepared([1, 0, 2, 3, 0]), 1, 4)
     assert len(cases) == 2
-    assert notes == ("4 empty slices asked for, but only 1 hold brain without it.",)
+    assert notes == ("4 empty slices asked for, but only 1 show the body without it.",)
 
 
 def test_a_slice_where_the_structure_is_unknown_is_not_empty() -> None:
