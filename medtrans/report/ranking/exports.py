@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from medtrans.csv_text import csv_text
 from medtrans.report.files import write_text
 from medtrans.selection import Ranking
 from medtrans.selection.text import answer, stakes
@@ -19,7 +20,7 @@ def write_csv(ranking: Ranking, path: str | Path) -> None:
 
 def ranking_csv(ranking: Ranking) -> str:
     """The text of `write_csv`."""
-    return ranking.to_frame().to_csv(index=False, lineterminator="\n")
+    return csv_text(ranking.to_frame())
 
 
 def write_json(ranking: Ranking, path: str | Path) -> None:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
+from medtrans.csv_text import csv_text
 from medtrans.report.files import write_texts
 from medtrans.report.panels import TIMES, Cell, Panels, number, panels, same
 from medtrans.report.study.figures import fusion_figure, heat_map, scatter, views
@@ -68,7 +69,7 @@ def write_study_report(results: Results, folder: Path) -> list[Path]:
     texts = {
         folder / "report.html": study_html(results, findings, many_to_one_summary(fusions, results.people)),
         folder / "evidence.json": evidence_json(results, findings.agreements, findings.without),
-        **{folder / f"{name}.csv": table.to_csv(index=False, lineterminator="\n") for name, table in tables.items()},
+        **{folder / f"{name}.csv": csv_text(table) for name, table in tables.items()},
     }
     write_texts(texts)
     export_csv(results, folder)

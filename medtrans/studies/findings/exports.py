@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medtrans.csv_text import csv_text
 from medtrans.errors import StudyError
 from medtrans.studies.findings.results import Results
 
@@ -19,7 +20,7 @@ def export_csv(results: Results, folder: Path) -> None:
     Raises:
         StudyError: a file cannot be written.
     """
-    _export(results, folder, "csv", lambda frame, path: frame.to_csv(path, index=False, lineterminator="\n"))
+    _export(results, folder, "csv", lambda frame, path: path.write_text(csv_text(frame), encoding="utf-8"))
 
 
 def export_parquet(results: Results, folder: Path) -> None:
@@ -35,7 +36,7 @@ def export_parquet(results: Results, folder: Path) -> None:
     _export(results, folder, "parquet", lambda frame, path: frame.to_parquet(path, engine="pyarrow", index=False))
 
 
-def _export(results: Results, folder: Path, suffix: str, write: Callable[[pd.DataFrame, Path], None]) -> None:
+def _export(results: Results, folder: Path, suffix: str, write: Callable[[pd.DataFrame, Path], object]) -> None:
     for table, frame in results.frames.items():
         path = folder / f"{table}.{suffix}"
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
