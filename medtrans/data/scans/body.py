@@ -28,7 +28,8 @@ def body_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
 
     Stronger ringing, within a voxel of the edge, stays in the mask: on open-ms the mask holds 99.9 % of the tissue and
     exceeds it by 1 to 2 %. Where a scan with its skull is padded with exact zeros, the noise of its air may be taken
-    for the head.
+    for the head; where an organ is so bright that the tissue on all faces is dark beside it, the organ for a body
+    (`misses_labels` tells, where what is labelled lies around it).
     """
     faces = np.concatenate([voxels.take([0, -1], axis).ravel() for axis in range(3)])
     background = np.median(faces)
