@@ -18,9 +18,10 @@ def csv_text(frame: pd.DataFrame) -> str:
     '=1+1,-0.5
     a,1.0
     """
-    plain = {name: column if is_numeric_dtype(column) else column.map(_plain) for name, column in frame.items()}
+    plain = {name: column if is_numeric_dtype(column) else _plain(column) for name, column in frame.items()}
     return pd.DataFrame(plain, columns=frame.columns, index=frame.index).to_csv(index=False, lineterminator="\n")
 
 
-def _plain(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+def _plain(column: pd.Series) -> pd.Series:
+    cells = [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell for cell in column]
+    return pd.Series(cells, column.index, dtype=object)  # Series.map would make numbers of True and None

@@ -28,5 +28,10 @@ def test_all_else_reads_back_equal() -> None:
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(csv_text(frame))), frame, check_exact=True)
 
 
+def test_columns_of_several_kinds_are_written_as_they_are() -> None:
+    frame = pd.DataFrame({"met": [True, None], "n": [1, None], "kind": pd.Categorical(["a", "=b"])}, dtype=object)
+    assert csv_text(frame) == "met,n,kind\nTrue,1,a\n,,'=b\n"
+
+
 def test_a_table_without_rows_keeps_its_columns() -> None:
     assert csv_text(pd.DataFrame({"source": [], "mean": []})) == "source,mean\n"

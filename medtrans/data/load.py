@@ -38,10 +38,10 @@ def load_task(
     classes are 0.. . ``cases`` are ids (None: every labelled case), ``n_cases`` how many of them to take, evenly spaced
     in their order, and ``draw`` which: 2 takes the next case after each of draw 1, and so on. ``slices``, for two
     dimensions: how many slices of each volume to take, at equal steps of the structure's cumulative area, or their
-    indices along the last axis after reorientation (None: every slice that holds brain). ``empty_slices``: how many to
-    take beside a number of ``slices``, evenly spaced among those that show the body but not the structure: labels that
-    cost nothing, without which a network finds the structure where there is none. ``format`` and ``partition_file``:
-    see ``open_dataset``.
+    indices along the last axis after reorientation (None: every slice that shows the body). ``empty_slices``: how many
+    to take beside a number of ``slices``, evenly spaced among those that show the body but not the structure: labels
+    that cost nothing, without which a network finds the structure where there is none. ``format`` and
+    ``partition_file``: see ``open_dataset``.
 
     Raises DataError, one line, for whatever is wrong with the files; ConfigError for settings that make no sense.
 

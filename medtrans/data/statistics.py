@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from medtrans.errors import DataError
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import Case, is_structure
 
 GRID = 32
-"""Cells of a mean shape along each axis of the brain's box, or of a photograph."""
+"""Cells of a mean shape along each axis of the body's box, or of a photograph."""
 
 
 @dataclass(frozen=True, eq=False)
 class MeanShape:
-    """Mean foreground over subjects, on a grid stretched over the brain's box, or over the image.
+    """Mean foreground over subjects, on a grid stretched over the body's box, or over the image.
 
     Attributes:
         values: float32 in [0, 1], shape (G, G, G), or (G, G) for images without a height: the part of each cell that is
@@ -103,7 +103,7 @@ def _subject_shape(cases: Sequence[Case], grid: int) -> tuple[NDArray[np.float32
 
 def _pooled(case: Case, grid: int) -> NDArray[np.float32]:
     """The part of each cell of the grid that is foreground."""
-    foreground = (case.label != 0) & (case.label != IGNORE_LABEL)
+    foreground = is_structure(case.label, has_background=True)
     image = torch.from_numpy(foreground.astype(np.float32))[None, None]
     if case.ndim == 3:
         pooled = functional.adaptive_avg_pool3d(image, (grid, grid, grid))

@@ -80,8 +80,8 @@ def boundary_candidates(
 ) -> Candidates:
     """The pixels nearer than ``band_mm`` to an edge between two classes; in photographs, ``band_mm`` counts pixels.
 
-    A pixel counts if it is labelled (not ``IGNORE_LABEL``) and inside the body (``Case.body``). At
-    distance d its weight is 1 (``weighting="uniform"``) or ``1 - d / band_mm`` (``weighting="distance"``).
+    A pixel counts if it is labelled (not ``IGNORE_LABEL``) and inside the body (``Case.body``). At distance d
+    its weight is 1 (``weighting="uniform"``) or ``1 - d / band_mm`` (``weighting="distance"``).
     ``balance_classes`` makes every class of every subject a stratum of its own. ``ignored_edges`` counts the border of
     an ignored region as an edge too; its pixels are not drawn all the same.
 

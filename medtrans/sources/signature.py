@@ -47,7 +47,7 @@ class Signature:
         features: float32, shape (n, D): penultimate features of the source at n of its training pixels. None where
             they are kept private.
         labels: uint8, shape (n,): the classes of these pixels. None exactly where ``features`` is.
-        shape: mean foreground on a grid over the brain's box. None for tasks without a background.
+        shape: mean foreground on a grid over the body's box. None for tasks without a background.
         intensity_quantiles: float32, shape (Q,): ascending quantiles of the preprocessed intensities where they are
             not 0.
         is_outdated: whether its features were left out as it was read, because an older medtrans took them from images

@@ -34,7 +34,7 @@ class Case:
         label: uint8, shape ``(*spatial)``: class indices 0..K-1, or ``IGNORE_LABEL``.
         spacing_mm: millimetres between neighbouring pixels along each spatial axis (1 where the unit is the pixel).
         subject: who was imaged; the slices of one volume share it. Defaults to ``id``.
-        height: for a slice, its relative height inside the brain's box, 0 (lowest) to 1; None where it is not known.
+        height: for a slice, its relative height inside the body's box, 0 (lowest) to 1; None where it is not known.
         kind: ``scan``, unless whoever loads it says ``photograph`` or ``image``.
         stands_for: how many images like it there are where it is from: slices of its volume, for a slice chosen from
             these; 1 where it stands for itself alone.

@@ -77,8 +77,9 @@ def preprocess(image: Volume, label: NDArray[np.uint8], settings: PreprocessingS
     Warns where no labelled voxel lies in the body, as with the label map of somebody else.
     """
     across = _across(image) if settings.dimensions == 2 else 2
-    tissue, notes = _tissue(image, _labelled(label))
-    arrays = (image.voxels, label, tissue, tissue | _labelled(label))
+    labelled = is_structure(label, has_background=True)
+    tissue, notes = _tissue(image, labelled)
+    arrays = (image.voxels, label, tissue, tissue | labelled)
     stored = {key: _with_affine(array, image.affine) for key, array in zip(_KEYS, arrays, strict=True)}
     data = _resampled(image, Compose(_transforms(image.oriented, across))(stored), settings)
     spacing = [round(mm, 6) for mm in data["image"].pixdim.tolist()]
@@ -89,7 +90,7 @@ def preprocess(image: Volume, label: NDArray[np.uint8], settings: PreprocessingS
         body=data["body"][0].numpy() > 0,
         spacing_mm=(spacing[0], spacing[1], spacing[2]),
         first_slice=int(data["first_voxel"][2]),
-        notes=notes + _vanished(label, prepared_label) + _thick_slices(image, across),
+        notes=notes + _vanished(label[labelled], prepared_label) + _thick_slices(image, across),
         across=_AXES[across],
     )
 
@@ -165,10 +166,6 @@ def _normalised(volume: Volume, image: torch.Tensor, inside: NDArray[np.bool_]) 
     return normalised
 
 
-def _labelled(label: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    return is_structure(label, has_background=True)
-
-
 def _tissue(image: Volume, labelled: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Where the image shows the body, and notes."""
     tissue = body_mask(image.voxels)
@@ -186,6 +183,6 @@ def _tissue(image: Volume, labelled: NDArray[np.bool_]) -> tuple[NDArray[np.bool
     return tissue, ()
 
 
-def _vanished(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[str, ...]:
-    gone = np.setdiff1d(before, after).size
-    return (f"{gone} of the classes have no voxel left at this spacing_mm.",) if gone else ()
+def _vanished(structures: NDArray[np.uint8], label: NDArray[np.uint8]) -> tuple[str, ...]:
+    gone = np.setdiff1d(structures, label).size
+    return (f"{gone} of the structures have no voxel left at this spacing_mm.",) if gone else ()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from medtrans.data.scans.preprocessing import Prepared
 from medtrans.errors import ConfigError, DataError
 from medtrans.evenly import evenly
-from medtrans.tasks import IGNORE_LABEL, Case
+from medtrans.tasks import IGNORE_LABEL, Case, is_structure
 
 
 def slice_cases(
@@ -55,7 +55,7 @@ def _empty_slices(volume: Prepared, n: int) -> dict[int, float]:
 
 def _structure_area(label: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Pixels of the structure in each slice."""
-    return np.asarray(np.count_nonzero((label > 0) & (label != IGNORE_LABEL), axis=(0, 1)))
+    return np.asarray(np.count_nonzero(is_structure(label, has_background=True), axis=(0, 1)))
 
 
 def structure_slices(label: NDArray[np.uint8], n: int) -> list[int]:

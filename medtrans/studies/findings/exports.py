@@ -20,7 +20,9 @@ def export_csv(results: Results, folder: Path) -> None:
     Raises:
         StudyError: a file cannot be written.
     """
-    _export(results, folder, "csv", lambda frame, path: path.write_text(csv_text(frame), encoding="utf-8"))
+    _export(
+        results, folder, "csv", lambda frame, path: path.write_text(csv_text(frame), encoding="utf-8", newline="\n")
+    )
 
 
 def export_parquet(results: Results, folder: Path) -> None:

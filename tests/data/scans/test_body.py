@@ -17,6 +17,7 @@ from medtrans.data.scans.preprocessing import Prepared, preprocess
 from medtrans.data.scans.slices import slice_cases
 from medtrans.errors import MedtransWarning
 from medtrans.sampling.candidates import uniform_candidates
+from medtrans.tasks import IGNORE_LABEL
 
 Shown = tuple[NDArray[np.float32], NDArray[np.uint8]]
 """An image and its label map."""
@@ -85,10 +86,8 @@ def bright_implant() -> Shown:
 
 
 def computed_tomography_of_a_lung() -> Shown:
-    lung = disc(26, 24, 8)
-    return painted((np.ones(SHAPE, bool), -1000, 8), (disc(32, 24, 20), 40, 30), (lung, -850, 40)), lung.astype(
-        np.uint8
-    )
+    air, chest, lung = np.ones(SHAPE, bool), disc(32, 24, 20), disc(26, 24, 8)
+    return painted((air, -1000, 8), (chest, 40, 30), (lung, -850, 40)), lung.astype(np.uint8)
 
 
 def airway_as_dark_as_air() -> Shown:
@@ -200,6 +199,14 @@ def test_structures_that_resampling_loses_are_noted() -> None:
     label[33, 25, 8] = 1
     settings = PreprocessingSettings(dimensions=3, spacing_mm=(7.0, 7.0, 15.0))
     loaded = preprocess(Volume(Path("scan.nii"), image, AFFINE, oriented=True), label, settings)
-    lost = not loaded.label.any()
-    assert loaded.notes == (("1 of the classes have no voxel left at this spacing_mm.",) if lost else ())
-    assert lost
+    assert not loaded.label.any()
+    assert loaded.notes == ("1 of the structures have no voxel left at this spacing_mm.",)
+
+
+def test_what_is_cropped_beside_the_structures_is_not_missed() -> None:
+    image, _ = stripped_brain()
+    label = disc(32, 24, 18).astype(np.uint8)  # all of the body
+    label[0, 0] = IGNORE_LABEL
+    loaded = prepared((image, label))
+    assert not (loaded.label == IGNORE_LABEL).any()
+    assert loaded.notes == ()
