@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from dataclasses import replace
 
@@ -71,6 +72,15 @@ def test_a_second_run_repeats_nothing(tiny_job):
     assert len(fakes.calls(tiny_job)) == first.done
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where the tests are a background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_run_goes_on(tiny_job):
     with pytest.raises(KeyboardInterrupt):
         run_study(tiny_job, workers=THREADS, work=fakes.interrupt)
